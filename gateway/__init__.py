@@ -1,0 +1,1 @@
+"""The payment gateway: its API and its domain. Never imports workers or Celery."""
