@@ -1,0 +1,30 @@
+"""`create_app()`: the only place that knows every route."""
+
+from flask import Flask
+
+from gateway import health
+from gateway.callbacks.routes import api as callbacks
+from gateway.checkout.routes import pages as checkout
+from gateway.kernel import logs, problems, requests
+from gateway.kernel.http import MAX_BODY
+from gateway.merchants.routes import api as merchants
+from gateway.orders.routes import api as orders
+from gateway.payments.routes import api as payments
+from gateway.settings import settings
+from gateway.settlement.routes import api as settlement
+from gateway.stripe_events.routes import webhooks
+
+
+def create_app() -> Flask:
+    """The web process. Raises `InvalidSettings` when the environment cannot be used."""
+    settings()
+    logs.configure("web")
+    app = Flask("gateway", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.strict_slashes = True
+    requests.init_app(app)
+    problems.init_app(app)
+    for blueprint in (merchants, callbacks, orders, payments, settlement, webhooks, checkout):
+        app.register_blueprint(blueprint)
+    health.init_app(app)
+    return app

@@ -1,0 +1,98 @@
+"""Endpoints merchants registered, what is to be delivered to them, and every attempt."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.callbacks.schemas import EndpointSchema
+from gateway.kernel.db import Base
+from gateway.kernel.stateful import Recorded, Stateful, Transitions
+
+
+class EndpointStatus(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+ENDPOINT_TRANSITIONS: Transitions = {
+    None: (EndpointStatus.ENABLED,),
+    EndpointStatus.ENABLED: (EndpointStatus.DISABLED, EndpointStatus.DELETED),
+    EndpointStatus.DISABLED: (EndpointStatus.ENABLED, EndpointStatus.DELETED),
+}
+
+
+class Endpoint(Recorded, Base):
+    __tablename__ = "callback_endpoints"
+    KIND, PREFIX, TRANSITIONS, SCHEMA = "endpoint", "we", ENDPOINT_TRANSITIONS, EndpointSchema()
+
+    merchant_id: Mapped[str] = mapped_column(ForeignKey("merchants.id"))
+    url: Mapped[str]
+    events: Mapped[list[Any]]
+    description: Mapped[str | None]
+    sealed_secret: Mapped[str]
+
+    __table_args__ = (Index("callback_endpoints_list_idx", "merchant_id", "livemode", "id"),)
+
+
+class DeliveryStatus(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"  # answered with a 2xx
+    EXHAUSTED = "exhausted"  # the schedule is over, or its endpoint is gone
+
+
+DELIVERY_TRANSITIONS: Transitions = {
+    None: (DeliveryStatus.PENDING,),
+    DeliveryStatus.PENDING: (DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED),
+    DeliveryStatus.DELIVERED: (DeliveryStatus.PENDING,),
+    DeliveryStatus.EXHAUSTED: (DeliveryStatus.PENDING,),
+}
+
+
+class Delivery(Stateful, Base):
+    """One event on its way to one endpoint. Its attempts are its log; it writes no events."""
+
+    __tablename__ = "callback_deliveries"
+    KIND, PREFIX, TRANSITIONS = "delivery", "wd", DELIVERY_TRANSITIONS
+
+    merchant_id: Mapped[str]
+    livemode: Mapped[bool]
+    event_id: Mapped[str] = mapped_column(ForeignKey("events.id"))
+    event_type: Mapped[str]
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("callback_endpoints.id"))
+    attempted: Mapped[int] = mapped_column(default=0)  # attempts made, of which each has a row
+
+    __table_args__ = (
+        UniqueConstraint("event_id", "endpoint_id"),
+        Index("callback_deliveries_list_idx", "merchant_id", "livemode", "id"),
+        Index("callback_deliveries_endpoint_idx", "endpoint_id", "id"),
+        Index(
+            "callback_deliveries_attention_idx",
+            "id",
+            postgresql_where=text("needs_attention IS NOT NULL"),
+        ),
+        Index("callback_deliveries_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+
+class Attempt(Base):
+    """One POST to an endpoint and what came of it."""
+
+    __tablename__ = "callback_attempts"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("callback_deliveries.id"))
+    number: Mapped[int]
+    started_at: Mapped[datetime]  # wall time, as signed
+    duration_ms: Mapped[int]
+    status_code: Mapped[int | None]  # null when no answer came
+    error: Mapped[str | None]  # in words, when it failed
+    response_headers: Mapped[list[Any]]
+    response_body: Mapped[str]  # the first KiB
+
+    __table_args__ = (
+        Index("callback_attempts_delivery_idx", "delivery_id", "number", unique=True),
+    )

@@ -1,0 +1,131 @@
+"""The shapes of endpoints, deliveries and attempts in the API."""
+
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import ValidationError, fields, validate
+
+from gateway.callbacks.catalogue import CATALOGUE, EVERYTHING
+from gateway.kernel.fields import PageQuery, Resource, Strict, Text, Time
+from gateway.settings import settings
+
+MAX_URL = 2000
+
+
+def check_url(url: str) -> None:
+    """https anywhere; plain http only outside production and only to this machine.
+
+    Raises `ValidationError` saying what is wrong.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValidationError("Is not a valid address.") from None
+    if not url.isascii() or "\\" in url or " " in url or not host or port == 0:
+        raise ValidationError("Must be an absolute address such as https://shop.example/hooks.")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValidationError("Must carry no user name and no fragment.")
+    here = not settings().is_production and _is_loopback(host)
+    if parts.scheme != "https" and not (parts.scheme == "http" and here):
+        raise ValidationError("Must be https; http is only for this machine, outside production.")
+    if settings().is_production and _is_loopback(host):
+        raise ValidationError("Must not lead to the gateway's own machine.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "localhost.")
+
+
+class CallbackUrl(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=MAX_URL, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        url = super()._deserialize(value, attr, data, **kwargs)
+        check_url(url)
+        return url
+
+
+class EventTypes(fields.List[str]):
+    """`["*"]`, or some of the catalogue; each once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        known = validate.OneOf((EVERYTHING, *CATALOGUE), error="{input} is no event type.")
+        super().__init__(
+            fields.String(validate=known),
+            validate=validate.Length(min=1, max=len(CATALOGUE) + 1),
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        types = {str(type) for type in super()._deserialize(value, attr, data, **kwargs)}
+        return [EVERYTHING] if EVERYTHING in types else sorted(types)
+
+
+class EndpointCreate(Strict):
+    url = CallbackUrl(required=True)
+    events = EventTypes(load_default=lambda: [EVERYTHING])
+    description = Text(longest=500, load_default=None)
+
+
+class EndpointPatch(Strict):
+    url = CallbackUrl()
+    events = EventTypes()
+    description = Text(longest=500, allow_none=True)
+
+
+class EndpointSchema(Resource):
+    id = fields.String()
+    url = fields.String()
+    events = fields.List(fields.String())
+    description = fields.String()
+    status = fields.String()
+    created_at = Time()
+    updated_at = Time()
+    livemode = fields.Boolean()
+
+
+class EndpointCreated(EndpointSchema):
+    """With the secret, which is shown this once."""
+
+    secret = fields.String()
+
+
+class DeliverySchema(Resource):
+    id = fields.String()
+    event_id = fields.String()
+    event_type = fields.String()
+    endpoint_id = fields.String()
+    status = fields.String()
+    attempts = fields.Integer(attribute="attempted")
+    next_attempt_at = Time(attribute="due_at")
+    created_at = Time()
+    livemode = fields.Boolean()
+
+
+class AttemptSchema(Resource):
+    number = fields.Integer()
+    started_at = Time()
+    duration_ms = fields.Integer()
+    status_code = fields.Integer()
+    error = fields.String()
+    response_headers = fields.List(fields.List(fields.String()))
+    response_body = fields.String()
+
+
+class DeliveryDetail(DeliverySchema):
+    """With every attempt, oldest first."""
+
+    attempt_log = fields.List(fields.Nested(AttemptSchema))
+
+
+class DeliveryQuery(PageQuery):
+    endpoint_id = Text(longest=64, load_default=None)
+    event_id = Text(longest=64, load_default=None)
+    event_type = Text(longest=64, load_default=None)
+    status = Text(longest=32, load_default=None)

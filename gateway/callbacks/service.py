@@ -1,0 +1,179 @@
+"""Endpoints, and what is owed to them. Knows events and merchants, never payments.
+
+Every function runs inside the caller's transaction; the sending is `sender`'s, outside of it.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from os import urandom
+from typing import Any
+
+from sqlalchemy import Select, insert, or_, select
+from sqlalchemy.orm import Session
+
+from gateway.callbacks.catalogue import EVERYTHING
+from gateway.callbacks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from gateway.kernel.db import lock, now
+from gateway.kernel.errors import Conflict, Invalid, NotFound
+from gateway.kernel.events import Event
+from gateway.kernel.http import Caller
+from gateway.kernel.ids import new_id
+from gateway.kernel.pages import Page, page
+from gateway.kernel.seal import seal, unseal
+
+SECRET_BYTES = 32
+MAX_ENDPOINTS = 20
+
+
+class TooManyEndpoints(Conflict):
+    """Each event is sent to every endpoint that wants it. Delete one that is not used."""
+
+    code, title = "too_many_endpoints", "The merchant has as many endpoints as allowed."
+
+
+class EndpointDeleted(Conflict):
+    """The endpoint of this delivery is gone, so there is nowhere to send it."""
+
+    code, title = "endpoint_deleted", "The endpoint was deleted."
+
+
+@dataclass(frozen=True)
+class NewEndpoint:
+    """An endpoint with its secret, for the one answer that shows it."""
+
+    endpoint: Endpoint
+    secret: str
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.endpoint, name)
+
+
+def create(tx: Session, caller: Caller, body: dict[str, Any]) -> NewEndpoint:
+    mine = list(tx.scalars(_endpoints(caller).with_only_columns(Endpoint.id)))
+    if len(mine) >= MAX_ENDPOINTS:
+        raise TooManyEndpoints(f"There are {len(mine)}; {MAX_ENDPOINTS} are allowed.")
+    endpoint_id = new_id("we")
+    secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
+    endpoint = Endpoint.start(
+        tx,
+        id=endpoint_id,
+        merchant_id=caller.merchant_id,
+        livemode=caller.livemode,
+        sealed_secret=seal(secret, bound_to=_row(endpoint_id)),
+        **body,
+    )
+    return NewEndpoint(endpoint, secret)
+
+
+def secret_of(endpoint: Endpoint) -> str:
+    return unseal(endpoint.sealed_secret, bound_to=_row(endpoint.id))
+
+
+def _row(endpoint_id: str) -> str:
+    return f"callback_endpoints:{endpoint_id}"
+
+
+def _endpoints(caller: Caller) -> Select[Any]:
+    return select(Endpoint).where(
+        Endpoint.merchant_id == caller.merchant_id,
+        Endpoint.livemode == caller.livemode,
+        Endpoint.status != EndpointStatus.DELETED,
+    )
+
+
+def get(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+    found: Endpoint | None = tx.scalar(_endpoints(caller).where(Endpoint.id == endpoint_id))
+    if found is None:
+        raise NotFound(f"There is no webhook endpoint {endpoint_id!r}.")
+    return found
+
+
+def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    return page(tx, _endpoints(caller), Endpoint, **query)
+
+
+def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any]) -> Endpoint:
+    endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
+    if changes:
+        endpoint.record("endpoint.updated", **changes)
+    return endpoint
+
+
+def delete(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+    """The row stays, for the deliveries that point to it; what it is still owed is dropped."""
+    endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
+    endpoint.transition_to(EndpointStatus.DELETED)
+    return endpoint
+
+
+def fan_out(tx: Session, *, first: int, last: int) -> int:
+    """A delivery, due now, for each event of these positions and each endpoint that wants it."""
+    wanted = or_(Endpoint.events.contains([EVERYTHING]), Endpoint.events.has_key(Event.type))
+    pairs = tx.execute(
+        select(Event.id, Event.type, Event.merchant_id, Event.livemode, Endpoint.id)
+        .join(
+            Endpoint,
+            (Endpoint.merchant_id == Event.merchant_id) & (Endpoint.livemode == Event.livemode),
+        )
+        .where(Event.position.between(first, last), wanted)
+        .where(Endpoint.status != EndpointStatus.DELETED)
+        .order_by(Event.position)
+    ).all()
+    if not pairs:
+        return 0
+    common = {"status": DeliveryStatus.PENDING, "lease": 0, "attempts": 0, "attempted": 0}
+    common |= dict.fromkeys(("created_at", "updated_at", "due_at"), now(tx))
+    columns = ("event_id", "event_type", "merchant_id", "livemode", "endpoint_id")
+    rows = [common | dict(zip(columns, pair, strict=True)) | {"id": new_id("wd")} for pair in pairs]
+    tx.execute(insert(Delivery.__table__), rows)
+    return len(rows)
+
+
+def _deliveries(caller: Caller) -> Select[Any]:
+    return select(Delivery).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
+
+
+def get_delivery(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
+    found: Delivery | None = tx.scalar(_deliveries(caller).where(Delivery.id == delivery_id))
+    if found is None:
+        raise NotFound(f"There is no webhook delivery {delivery_id!r}.")
+    return found
+
+
+@dataclass(frozen=True)
+class WithLog:
+    """A delivery with every attempt made, oldest first."""
+
+    delivery: Delivery
+    attempt_log: list[Attempt]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.delivery, name)
+
+
+def with_log(tx: Session, caller: Caller, delivery_id: str) -> WithLog:
+    delivery = get_delivery(tx, caller, delivery_id)
+    rows = select(Attempt).filter_by(delivery_id=delivery.id).order_by(Attempt.number)
+    return WithLog(delivery, list(tx.scalars(rows)))
+
+
+def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    if query["status"] not in (None, *DeliveryStatus):
+        raise Invalid.param("status", f"Must be one of {', '.join(DeliveryStatus)}.")
+    filters = {name: query[name] for name in ("endpoint_id", "event_id", "event_type")}
+    rows = _deliveries(caller).filter_by(**{k: v for k, v in filters.items() if v is not None})
+    if query["status"] is not None:
+        rows = rows.where(Delivery.status == query["status"])
+    return page(tx, rows, Delivery, limit=query["limit"], starting_after=query["starting_after"])
+
+
+def retry(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
+    """One more attempt, now, whatever became of it before."""
+    delivery = lock(tx, Delivery, get_delivery(tx, caller, delivery_id).id)
+    endpoint = tx.get(Endpoint, delivery.endpoint_id)
+    if endpoint is None or endpoint.status == EndpointStatus.DELETED:
+        raise EndpointDeleted(f"Endpoint {delivery.endpoint_id} was deleted.")
+    if delivery.status != DeliveryStatus.PENDING:
+        delivery.transition_to(DeliveryStatus.PENDING)
+    delivery.due_at = now(tx)
+    return delivery

@@ -1,0 +1,71 @@
+"""`gateway`: what operators type. Every command takes `--json`; every error says what to do."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.kernel.errors import GatewayError
+from gateway.migrations.upgrade import WrongRole
+from gateway.settings import InvalidSettings
+
+ROOT = Path(__file__).parents[2]
+DEMO_ENV = ROOT / "var" / "demo.env"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="payment-gateway", prog_name="gateway")
+def main_group() -> None:
+    """Run and look after a payment gateway.
+
+    Configuration comes from the environment (see .env.example). While a demo runs and DATABASE_URL
+    is not set, every command talks to the demo.
+    """
+
+
+def main() -> None:
+    """The entry point: errors a person can act on end in one sentence and exit status 1."""
+    from gateway.cli import merchants, operations, processes  # noqa: F401 - they add commands
+
+    read_demo_env()
+    try:
+        main_group(standalone_mode=True)
+    except (InvalidSettings, WrongRole) as error:
+        fail(str(error))
+    except GatewayError as error:
+        fail(error.detail)
+    except SQLAlchemyError as error:
+        fail(f"The database did not do it: {str(error).splitlines()[0]}")
+
+
+def read_demo_env() -> None:
+    """Talk to the demo that runs here, unless the environment names another gateway."""
+    if "DATABASE_URL" in os.environ or not DEMO_ENV.exists():
+        return
+    for line in DEMO_ENV.read_text().splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith("#"):
+            os.environ.setdefault(name, value)
+
+
+def fail(message: str) -> None:
+    click.echo(message, err=True)
+    sys.exit(1)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def show(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result, default=str))
+        return
+    width = max(map(len, result), default=0)
+    for name, value in result.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {'-' if value is None else value}")

@@ -1,0 +1,94 @@
+"""Looking after a running gateway: reconcile now, move the clock of a test."""
+
+import re
+import sys
+import time
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from gateway.cli import json_option, main_group, show
+from gateway.kernel import runs
+from gateway.kernel.db import now, transaction
+from gateway.kernel.heartbeats import alive
+from gateway.kernel.runs import Run, RunStatus
+from gateway.settings import settings
+
+ACTOR = "operator:cli"
+LOOK_SECONDS = 0.3
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@main_group.command()
+@click.option("--timeout", default=300, show_default=True, help="Give up watching after SECONDS.")
+@json_option
+def reconcile(timeout: int, as_json: bool) -> None:
+    """Ask Stripe about every payment that is not at an end, and wait for the answers."""
+    with transaction(actor=ACTOR) as tx:
+        run_id = runs.start(tx, "reconcile").id
+    run = _follow(run_id, timeout, quiet=as_json)
+    result = {"run": run.id, "status": run.status, "checked": run.done, "total": run.total}
+    if run.status != RunStatus.SUCCEEDED:
+        result["error"] = run.error or _missing()
+    show(result, as_json=as_json)
+    sys.exit(0 if run.status == RunStatus.SUCCEEDED else 1)
+
+
+def _follow(run_id: str, timeout: int, *, quiet: bool) -> Run:
+    deadline = time.monotonic() + timeout
+    bar = (TextColumn("Asking Stripe"), BarColumn(), MofNCompleteColumn())
+    with Progress(*bar, console=Console(stderr=True), disable=quiet) as progress:
+        shown = progress.add_task("", total=None)
+        while True:
+            with transaction(actor=ACTOR) as tx:
+                run = tx.get_one(Run, run_id)
+            progress.update(shown, total=run.total, completed=run.done)
+            if run.status != RunStatus.PENDING or time.monotonic() > deadline:
+                return run
+            time.sleep(LOOK_SECONDS)
+
+
+def _missing() -> str:
+    """Why a run may not have ended: what should be alive and is not."""
+    with transaction(actor=ACTOR) as tx:
+        living = alive(tx)
+    kinds = {pulse.queue or pulse.kind for pulse in living if pulse.ok}
+    wanted = {
+        "relay": "the relay (gateway relay)",
+        "clock": "a worker for the queue clock",
+        "stripe": "a worker for the queue stripe",
+        "broker": "the broker",
+    }
+    missing = [words for kind, words in wanted.items() if kind not in kinds]
+    if missing:
+        return f"Not running: {', '.join(missing)}. The run goes on once they do."
+    return "Stripe has not answered for all of them yet; the run goes on. See /readyz."
+
+
+@main_group.command(context_settings={"ignore_unknown_options": True})
+@click.argument("move", required=False)
+@json_option
+def clock(move: str | None, as_json: bool) -> None:
+    """Show the one clock, or move it: `gateway clock +3d` (s, m, h, d). Not in production."""
+    if settings().is_production and move:
+        raise click.ClickException("The clock of a production gateway cannot be moved.")
+    with transaction(actor=ACTOR) as tx:
+        if move:
+            _advance(tx, _seconds(move))
+        offset = tx.scalar(text("SELECT offset_seconds FROM clock"))
+        at = tx.scalar(text("SELECT gateway_now()")) or now(tx)
+    show({"now": at.isoformat(), "offset_seconds": offset}, as_json=as_json)
+
+
+def _seconds(move: str) -> int:
+    match = re.fullmatch(r"\+?(\d{1,9})([smhd]?)", move)
+    if match is None:
+        raise click.BadParameter("must look like +90s, +15m, +2h or +3d; it only goes forward")
+    return int(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _advance(tx: Session, seconds: int) -> None:
+    tx.execute(text("UPDATE clock SET offset_seconds = offset_seconds + :n"), {"n": seconds})

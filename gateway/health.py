@@ -1,0 +1,198 @@
+"""Is this process up, is the whole gateway well, and what is it working on?
+
+`/readyz` is 503 only for what keeps this process from accepting payments (database, migrations).
+Everything else that is wrong delays work without losing any, so it is shown as `degraded`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from sqlalchemy import func, or_, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from gateway.callbacks.models import Delivery, DeliveryStatus
+from gateway.kernel import heartbeats, logs
+from gateway.kernel.db import transaction
+from gateway.kernel.due import is_due
+from gateway.kernel.errors import NotFound, all_errors
+from gateway.kernel.events import Event
+from gateway.kernel.runs import Run, RunStatus
+from gateway.migrations import head
+from gateway.payments.models import OPEN, Payment
+from gateway.settings import settings
+from gateway.stripe_events.models import StripeEvent, StripeEventStatus
+
+QUEUES = ("stripe", "callbacks", "clock")
+RELAY_LAG_SECONDS = 60
+OWING: tuple[Any, ...] = (Payment, Delivery, Run)
+
+log = logs.get_logger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/readyz", view_func=readyz)
+    app.add_url_rule("/docs/errors", view_func=error_page)
+    app.add_url_rule("/api/v1/test/jobs/status", view_func=jobs_status)
+
+
+def healthz() -> Response:
+    return jsonify(status="ok")
+
+
+def readyz() -> tuple[Response, int]:
+    try:
+        with transaction(actor="api:readyz") as tx:
+            checks = _checks(tx)
+    except SQLAlchemyError as error:
+        log.warning("not ready", error=str(error).split("\n")[0])
+        checks = {"database": {"ok": False, "detail": "The database does not answer."}}
+        return jsonify(status="unavailable", checks=checks), 503
+    if not checks["migrations"]["ok"]:
+        return jsonify(status="unavailable", checks=checks), 503
+    well = all(check["ok"] for check in checks.values())
+    return jsonify(status="ok" if well else "degraded", checks=checks), 200
+
+
+def _checks(tx: Session) -> dict[str, dict[str, Any]]:
+    living = heartbeats.alive(tx)
+    workers = {queue: sum(b.slots for b in living if b.queue == queue) for queue in QUEUES}
+    idle = [queue for queue, slots in workers.items() if not slots]
+    return {
+        "database": {"ok": True},
+        "migrations": _migrations(tx),
+        "relay": _relay(tx, any(beat.kind == "relay" for beat in living)),
+        "workers": {
+            "ok": not idle,
+            "slots": workers,
+            **({"detail": f"No worker takes from: {', '.join(idle)}."} if idle else {}),
+        },
+        "broker": _broker(living),
+        "stripe": _stripe(tx),
+        "attention": _attention(tx),
+    }
+
+
+def _migrations(tx: Session) -> dict[str, Any]:
+    at, wanted = tx.scalar(text("SELECT version_num FROM alembic_version")), head()
+    if at == wanted:
+        return {"ok": True, "at": at}
+    return {"ok": False, "at": at, "detail": f"Run `gateway migrate` to get to {wanted}."}
+
+
+def _relay(tx: Session, alive: bool) -> dict[str, Any]:
+    oldest: datetime | None = tx.scalar(
+        select(func.min(Event.created_at)).where(Event.position.is_(None))
+    )
+    lag = 0.0
+    if oldest is not None:
+        lag = tx.scalar(select(func.extract("epoch", func.gateway_now() - oldest))) or 0.0
+    state = {"ok": alive and lag < RELAY_LAG_SECONDS, "lag_seconds": round(float(lag), 1)}
+    return state if alive else {**state, "detail": "No relay runs; start `gateway relay`."}
+
+
+def _broker(living: list[heartbeats.Heartbeat]) -> dict[str, Any]:
+    pulse = next((beat for beat in living if beat.kind == "broker"), None)
+    if pulse is None:
+        return {"ok": False, "detail": "Unknown: no relay has reported on it."}
+    return {"ok": pulse.ok, **({"detail": pulse.detail} if pulse.detail else {})}
+
+
+def _stripe(tx: Session) -> dict[str, Any]:
+    """How many payments have asked Stripe in vain since its last answer about them."""
+    in_vain = select(func.count(), func.min(Payment.updated_at)).where(
+        Payment.due_at.is_not(None), Payment.attempts > 0, Payment.leased_until.is_(None)
+    )
+    count, since = tx.execute(in_vain).one()
+    if not count:
+        return {"ok": True, "unanswered": 0}
+    return {"ok": False, "unanswered": count, "oldest": since.isoformat()}
+
+
+def _attention(tx: Session) -> dict[str, Any]:
+    counts = {
+        model.KIND: tx.scalar(
+            select(func.count()).select_from(model).where(model.needs_attention.is_not(None))
+        )
+        for model in OWING
+    }
+    return {"ok": not any(counts.values()), "needs_attention": counts}
+
+
+def error_page() -> Response:
+    """What each `code` of an error answer means; every answer's `type` leads here."""
+    parts = [
+        f'<section id="{error.code}"><h2>{error.code}</h2>'
+        f"<p><b>{error.status} {error.title}</b></p><p>{error.__doc__}</p></section>"
+        for error in all_errors()
+    ]
+    page = Response(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors</title>'
+        '<meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark"><style>body{max-width:44rem;'
+        "margin:2rem auto;"
+        "padding:0 1rem;font:1rem/1.6 system-ui}section:target{outline:2px solid}h2{font-family:"
+        "monospace}</style><h1>Errors</h1>" + "".join(parts) + "</html>"
+    )
+    page.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    return page
+
+
+def jobs_status() -> Response:
+    """What the gateway is working on, for tests and laptops."""
+    if settings().is_production:
+        raise NotFound("Only outside production.")
+    with transaction(actor="api:jobs") as tx:
+        living = heartbeats.alive(tx)
+        queues = {
+            "stripe": _queue(tx, Payment),
+            "callbacks": _queue(tx, Delivery),
+            "clock": _queue(tx, Run),
+        }
+        done, failed = _ended(tx)
+    workers = {beat.queue for beat in living if beat.kind == "worker"}
+    return jsonify(
+        pending=sum(queue["pending"] for queue in queues.values()),
+        processing=sum(queue["processing"] for queue in queues.values()),
+        completed=done,
+        failed=failed,
+        worker_status="running" if workers >= set(QUEUES) else "missing",
+        queues=queues,
+    )
+
+
+def _queue(tx: Session, model: Any) -> dict[str, int]:
+    leased = model.leased_until > func.gateway_now()
+
+    def count(*conditions: Any) -> int:
+        return tx.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+
+    return {
+        "pending": count(is_due(model)),
+        "processing": count(leased),
+        "scheduled": count(model.due_at > func.gateway_now()),
+    }
+
+
+def _ended(tx: Session) -> tuple[int, int]:
+    """Jobs that came to their end, and those that did not or that wait for somebody."""
+
+    def count(model: Any, *conditions: Callable[[], Any] | Any) -> int:
+        return tx.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+
+    done = (
+        count(Payment, Payment.status.not_in(OPEN))
+        + count(Delivery, Delivery.status == DeliveryStatus.DELIVERED)
+        + count(Run, Run.status == RunStatus.SUCCEEDED)
+        + count(StripeEvent, StripeEvent.status == StripeEventStatus.PROCESSED)
+    )
+    failed = (
+        count(Payment, Payment.needs_attention.is_not(None))
+        + count(Delivery, Delivery.status == DeliveryStatus.EXHAUSTED)
+        + count(Run, or_(Run.status == RunStatus.FAILED, Run.needs_attention.is_not(None)))
+        + count(StripeEvent, StripeEvent.status == StripeEventStatus.FAILED)
+    )
+    return done, failed

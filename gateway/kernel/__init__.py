@@ -1,0 +1,1 @@
+"""The rules everything obeys. Knows nothing of payments, Flask's app or Celery."""

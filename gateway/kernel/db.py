@@ -1,0 +1,115 @@
+"""The database: one declarative base, one engine, one way to open a transaction.
+
+A transaction names its actor and never contains network I/O: adapters call
+`assert_no_transaction()` first, and PostgreSQL ends a transaction that idles for 5 s.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, create_engine, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from gateway.kernel.crashpoints import crashpoint
+from gateway.kernel.errors import NotFound
+from gateway.settings import settings
+
+# Milliseconds. A lock is held for the length of one short transaction, so two seconds of waiting
+# mean trouble; the caller gets a 503 and tries again.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c lock_timeout=2000 -c statement_timeout=5000"
+    " -c idle_in_transaction_session_timeout=5000"
+)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: Text,
+        int: BigInteger,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+Row = TypeVar("Row", bound=Base)
+
+
+@cache
+def engine() -> Engine:
+    return create_engine(
+        settings().database_url,
+        connect_args={"options": SESSION_OPTIONS, "connect_timeout": 3},
+        pool_size=settings().worker_slots,
+        max_overflow=4,
+        pool_timeout=5,
+        pool_use_lifo=True,  # lets spare connections of a quiet hour time out at the server
+    )
+
+
+_inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
+
+
+@contextmanager
+def transaction(actor: str) -> Iterator[Session]:
+    """Everything inside the block commits together, or none of it does.
+
+    `actor` (`<kind>:<id>`) says on whose behalf the block runs; every event written inside
+    carries it. Never talk to the network inside the block.
+    """
+    if _inside.get():
+        raise RuntimeError("transactions do not nest: pass `tx` down instead")
+    mark = _inside.set(True)
+    try:
+        with Session(engine(), expire_on_commit=False) as tx, tx.begin():
+            tx.info["actor"] = actor
+            yield tx
+            tx.flush()
+            crashpoint(f"{actor} before commit")
+        crashpoint(f"{actor} after commit")
+    finally:
+        _inside.reset(mark)
+
+
+def assert_no_transaction() -> None:
+    """Adapters call this before they touch the network."""
+    if _inside.get():
+        raise RuntimeError("no network inside a transaction")
+
+
+def now(tx: Session) -> datetime:
+    """`gateway_now()`: the one clock, in UTC; the same instant all through a transaction."""
+    at: datetime | None = tx.info.get("now")
+    if at is None:
+        at = tx.info["now"] = tx.execute(select(func.gateway_now())).scalar_one()
+    return at
+
+
+def lock(tx: Session, model: type[Row], id: str) -> Row:
+    """Fetch a row fresh and hold it (FOR NO KEY UPDATE) until the transaction ends.
+
+    Always in the order: order, its payments by id, captures and refunds, inventory by SKU.
+    """
+    row = tx.scalar(
+        select(model)
+        .filter_by(id=id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise NotFound(f"There is no {model.__tablename__} row {id}.")
+    return row

@@ -1,0 +1,123 @@
+"""Rows that owe something: claim one, do the work outside any transaction, settle it.
+
+Due means `due_at <= gateway_now()` and no running lease. A claim never moves `due_at`, so that a
+crash leaves the row due; `settle` moves it only if it is still the value read at the claim, so
+that news which arrived meanwhile is looked at again.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import update as bulk_update  # noqa: TID251 - a claim is not a change of state
+from sqlalchemy.orm import Session
+
+from gateway.kernel.db import now
+from gateway.kernel.stateful import Stateful
+
+# Longer than any task can take: Stripe twice (connect 3 s, answer 15 s, one retry) and the rest.
+LEASE_SECONDS = 60
+# About half an hour of trying; from then on somebody should look, and hourly is enough.
+MAX_ATTEMPTS = 30
+SLOW_SECONDS = 3600
+# Short, so that work goes on within a minute of the end of an outage of any length.
+BACKOFF_CAP_SECONDS = 60
+
+Owing = TypeVar("Owing", bound=Stateful)
+
+
+@dataclass(frozen=True)
+class Claim(Generic[Owing]):
+    """The right to work on `row` until its lease ends or someone else claims it.
+
+    `row` is as it was at the claim; write only to what `reclaimed` returns.
+    """
+
+    row: Owing
+    lease: int
+    due_at: datetime
+    at: datetime
+    attempts: int
+
+
+def is_due(model: type[Owing]) -> ColumnElement[bool]:
+    free = or_(model.leased_until.is_(None), model.leased_until <= func.gateway_now())
+    return and_(model.due_at <= func.gateway_now(), free)
+
+
+def claim(
+    tx: Session, model: type[Owing], id: str, *conditions: ColumnElement[bool]
+) -> Claim[Owing] | None:
+    """Take the row if it is due, free and meets the conditions; never waits for another claimer.
+
+    A row that keeps ending its worker is claimed hourly from `MAX_ATTEMPTS` on, and says so.
+    """
+    table: Any = model.__table__
+    free = (
+        select(table.c.id)
+        .where(table.c.id == id, is_due(model), *conditions)
+        .with_for_update(skip_locked=True, key_share=True)
+        .scalar_subquery()
+    )
+    tired = table.c.attempts >= MAX_ATTEMPTS
+    statement = (
+        bulk_update(model)
+        .where(table.c.id == free)
+        .values(
+            {
+                "lease": table.c.lease + 1,
+                "attempts": table.c.attempts + 1,
+                "leased_until": func.gateway_now()
+                + case(
+                    (tired, timedelta(seconds=SLOW_SECONDS)),
+                    else_=timedelta(seconds=LEASE_SECONDS),
+                ),
+                "needs_attention": case(
+                    (tired, func.coalesce(table.c.needs_attention, "No try has come to an end.")),
+                    else_=table.c.needs_attention,
+                ),
+            }
+        )
+        .returning(model)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    row = tx.scalars(statement).one_or_none()
+    if row is None:
+        return None
+    assert row.due_at is not None  # noqa: S101 - the condition of the claim, told to mypy
+    return Claim(row=row, lease=row.lease, due_at=row.due_at, at=now(tx), attempts=row.attempts)
+
+
+def is_ours(row: Stateful, claimed: Claim[Any]) -> bool:
+    """Fencing: whether nobody claimed the row since. Read it under the row's lock."""
+    return row.lease == claimed.lease
+
+
+def settle(tx: Session, row: Stateful, claimed: Claim[Any], *, due_in: float | None) -> None:
+    """The try came to an end: nothing more is owed, or not before `due_in` seconds from now."""
+    row.leased_until = None
+    row.attempts = 0
+    row.needs_attention = None
+    if row.due_at == claimed.due_at:
+        row.due_at = None if due_in is None else now(tx) + timedelta(seconds=due_in)
+
+
+def postpone(
+    tx: Session, row: Stateful, claimed: Claim[Any], *, why: str, attention: bool = False
+) -> None:
+    """The try failed without a definite answer: another one later, hourly once it is hopeless."""
+    row.leased_until = None
+    hopeless = attention or row.attempts >= MAX_ATTEMPTS
+    if hopeless:
+        row.needs_attention = why
+    if row.due_at == claimed.due_at:
+        row.due_at = now(tx) + timedelta(
+            seconds=SLOW_SECONDS if hopeless else backoff(row.attempts)
+        )
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next try: 1, 2, 4, ... up to the cap, spread by a fifth either way."""
+    return min(BACKOFF_CAP_SECONDS, 2.0 ** max(0, attempts - 1)) * random.uniform(0.8, 1.2)  # noqa: S311

@@ -1,0 +1,73 @@
+"""The event log: every change of state, written in the transaction that made it.
+
+One row serves four readers: the audit trail (who changed what, from, to), the outbox (a row
+without a position is still to be relayed), the merchants' feed and the body of their callbacks.
+Rows are never edited; the relay alone numbers them, once. The database refuses anything else.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Identity, Index, func, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.kernel.db import Base
+
+
+class Event(Base):
+    __tablename__ = "events"
+
+    seq: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    subject_id: Mapped[str]
+    merchant_id: Mapped[str]
+    livemode: Mapped[bool]
+    from_status: Mapped[str | None]
+    to_status: Mapped[str]
+    actor: Mapped[str]
+    request_id: Mapped[str | None]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    # Both are gap-free and follow the order in which changes became visible, which `seq` does
+    # not: it is handed out before the commit. `sequence` counts per merchant and mode.
+    position: Mapped[int | None] = mapped_column(unique=True)
+    sequence: Mapped[int | None]
+
+    __table_args__ = (
+        Index("events_unnumbered_idx", "seq", postgresql_where=text("position IS NULL")),
+        Index("events_feed_idx", "merchant_id", "livemode", "sequence", unique=True),
+        Index("events_subject_idx", "subject_id", "seq"),
+    )
+
+
+_NUMBER = text("""
+    WITH fresh AS (
+        SELECT seq, merchant_id, livemode FROM events
+        WHERE position IS NULL ORDER BY seq LIMIT :limit
+    ), numbered AS (
+        SELECT fresh.seq,
+            (SELECT coalesce(max(position), 0) FROM events)
+                + row_number() OVER (ORDER BY fresh.seq) AS position,
+            (SELECT coalesce(max(e.sequence), 0) FROM events e
+                WHERE e.merchant_id = fresh.merchant_id AND e.livemode = fresh.livemode)
+                + row_number() OVER (
+                    PARTITION BY fresh.merchant_id, fresh.livemode ORDER BY fresh.seq
+                ) AS sequence
+        FROM fresh
+    )
+    UPDATE events SET position = numbered.position, sequence = numbered.sequence
+    FROM numbered WHERE events.seq = numbered.seq
+    RETURNING events.position
+""")
+
+
+def number_new(tx: Session, *, limit: int) -> tuple[int, int] | None:
+    """Number what was committed since the last pass; the first and last position, or None.
+
+    One at a time: another relay's pass that holds the lock makes this one do nothing.
+    """
+    if not tx.scalar(select(func.pg_try_advisory_xact_lock(func.hashtext("relay")))):
+        return None
+    positions = tx.scalars(_NUMBER, {"limit": limit}).all()
+    return (min(positions), max(positions)) if positions else None

@@ -1,0 +1,53 @@
+"""Signs of life: one row per process and per thing it can reach, read by `/readyz` and the relay.
+
+Rows, not Redis: the web process needs no Redis, and a dead process cannot say that it is dead.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.kernel.db import Base
+
+EVERY_SECONDS = 2
+STALE_SECONDS = 10
+
+
+class Heartbeat(Base):
+    """`ok` is false when the process lives but what it reports on does not answer."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]  # relay | worker | broker | stripe
+    queue: Mapped[str | None]
+    slots: Mapped[int] = mapped_column(default=0)
+    ok: Mapped[bool]
+    detail: Mapped[str | None]
+    seen_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    name: str
+    kind: str
+    ok: bool = True
+    queue: str | None = None
+    slots: int = 0
+    detail: str | None = None
+
+
+def beat(tx: Session, pulse: Pulse) -> None:
+    # Wall time on purpose: moving the gateway's clock in a test must not make the living look dead.
+    values = {**vars(pulse), "seen_at": func.now()}
+    statement = insert(Heartbeat).values(values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def alive(tx: Session) -> list[Heartbeat]:
+    """What was heard of in the last ten seconds."""
+    fresh = Heartbeat.seen_at > func.now() - timedelta(seconds=STALE_SECONDS)
+    return list(tx.scalars(select(Heartbeat).where(fresh).order_by(Heartbeat.name)))

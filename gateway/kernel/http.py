@@ -1,0 +1,188 @@
+"""The door: who is calling, is the body well formed, then one transaction, then JSON.
+
+Routes are declared with `read`, `write` and `receive`; there is no other way in.
+
+    read      authenticated GET, one transaction
+    write     authenticated, one transaction; with an Idempotency-Key the answer is stored in it
+              and a repeated key gets the stored answer
+    receive   a provider's webhook: verified on its raw bytes, then one transaction
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Generic, TypeVar
+
+from flask import Blueprint, Response, request
+from marshmallow import Schema
+from sqlalchemy.orm import Session
+
+from gateway.kernel.bodies import load_body, load_query, raw_body
+from gateway.kernel.db import transaction
+from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.idempotency import Answer, fingerprint, once
+from gateway.kernel.pages import Page
+
+PREFIX = "/api/v1"
+MAX_BODY = 64 * 1024
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PATH_VALUE = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf a request runs; every query is filtered by merchant and mode."""
+
+    merchant_id: str
+    livemode: bool
+    key_id: str
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.key_id}"
+
+
+Authenticate = Callable[[Session], Caller]
+Route = Callable[..., Any]
+News = TypeVar("News")
+
+
+@dataclass(frozen=True)
+class Reply(Generic[News]):
+    """What a route answers when the status is not the declared one."""
+
+    resource: News
+    status: int
+
+
+class Api(Blueprint):
+    """The routes of one domain. `authenticate` reads the request's headers."""
+
+    def __init__(self, name: str, *, authenticate: Authenticate) -> None:
+        super().__init__(name, name, url_prefix=PREFIX)
+        self.authenticate = authenticate
+
+    def read(
+        self, rule: str, *, returns: Schema, query: Schema | None = None
+    ) -> Callable[[Route], Route]:
+        """Declare a GET. The route gets `(tx, caller, [query,] **path)`."""
+
+        def declare(route: Route) -> Route:
+            @wraps(route)
+            def view(**path: str) -> Response:
+                _check_path(path)
+                with transaction(actor="api") as tx:
+                    caller = self._who(tx)
+                    more = () if query is None else (load_query(query),)
+                    return _send(_answer(returns, route(tx, caller, *more, **path), 200))
+
+            self._add(rule, view, route, method="GET", door="read")
+            return route
+
+        return declare
+
+    def write(
+        self,
+        rule: str,
+        *,
+        returns: Schema,
+        accepts: Schema | None = None,
+        status: int = 200,
+        method: str = "POST",
+        shows_secret: bool = False,
+    ) -> Callable[[Route], Route]:
+        """Declare a change. The route gets `(tx, caller, body, **path)`."""
+
+        def declare(route: Route) -> Route:
+            @wraps(route)
+            def view(**path: str) -> Response:
+                _check_path(path)
+                raw, key = raw_body(), _idempotency_key() if method == "POST" else None
+                with transaction(actor="api") as tx:
+                    caller = self._who(tx)
+                    body = load_body(accepts, raw)
+
+                    def run() -> Answer:
+                        return _answer(returns, route(tx, caller, body, **path), status)
+
+                    if key is None:
+                        answer = run()
+                    else:
+                        answer = once(
+                            tx,
+                            merchant_id=caller.merchant_id,
+                            livemode=caller.livemode,
+                            key=key,
+                            request=fingerprint(request.path, raw.decode("utf-8", "replace")),
+                            secret=shows_secret,
+                            run=run,
+                        )
+                return _send(answer)
+
+            self._add(rule, view, route, method=method, door="write")
+            return route
+
+        return declare
+
+    def _who(self, tx: Session) -> Caller:
+        caller = self.authenticate(tx)
+        tx.info["actor"] = caller.actor
+        return caller
+
+    def _add(self, rule: str, view: Any, route: Route, *, method: str, door: str) -> None:
+        view.door = door
+        self.add_url_rule(rule, endpoint=route.__name__, view_func=view, methods=[method])
+
+
+def receive(
+    blueprint: Blueprint, rule: str, *, verify: Callable[[bytes], News], limit: int
+) -> Callable[[Callable[[Session, News], dict[str, Any]]], Any]:
+    """Declare a provider's webhook: `verify` reads the raw body, at most `limit` bytes of it."""
+
+    def declare(route: Callable[[Session, News], dict[str, Any]]) -> Any:
+        @wraps(route)
+        def view() -> Response:
+            request.max_content_length = limit
+            news = verify(request.get_data(cache=False))
+            with transaction(actor="stripe") as tx:
+                body = json.dumps(route(tx, news))
+            return _send(Answer(status=200, body=body))
+
+        view.door = "receive"  # type: ignore[attr-defined]
+        blueprint.add_url_rule(rule, view_func=view, methods=["POST"])
+        return route
+
+    return declare
+
+
+def dump(schema: Schema, result: Any) -> Any:
+    if isinstance(result, Page):
+        return {"data": schema.dump(result.data, many=True), "has_more": result.has_more}
+    return schema.dump(result)
+
+
+def _answer(schema: Schema, result: Any, status: int) -> Answer:
+    if isinstance(result, Reply):
+        result, status = result.resource, result.status
+    return Answer(status=status, body=json.dumps(dump(schema, result)))
+
+
+def _send(answer: Answer) -> Response:
+    headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    return Response(answer.body, answer.status, headers, content_type="application/json")
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid.param("Idempotency-Key", "Must be 1 to 255 visible ASCII characters.")
+    return key
+
+
+def _check_path(path: dict[str, str]) -> None:
+    """No id of ours has other characters, and PostgreSQL cannot even be asked about some."""
+    for value in path.values():
+        if not _PATH_VALUE.fullmatch(value):
+            raise NotFound("There is nothing with such an id.")

@@ -1,0 +1,66 @@
+"""Money: integer minor units with an ISO 4217 code. Never floats, never a guessed exponent.
+
+The currencies are those Stripe presents (docs.stripe.com/currencies); its exponents differ from
+ISO's in places (UGX and ISK are charged with two digits that must be zero).
+"""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+MAX_AMOUNT = 99_999_999  # Stripe takes eight digits
+
+ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
+THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
+WHOLE_UNITS_ONLY = frozenset("ISK UGX".split())
+CURRENCIES = (
+    ZERO_DECIMAL
+    | THREE_DECIMAL
+    | WHOLE_UNITS_ONLY
+    | frozenset(
+        "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD"
+        " CAD CDF CHF CNY COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD"
+        " HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK"
+        " MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON"
+        " RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL THB TJS TOP TRY TTD TWD TZS UAH USD"
+        " UYU UZS WST XCD YER ZAR ZMW".split()
+    )
+)
+
+
+def check_money(amount: int, currency: str) -> None:
+    """Raises `ValidationError` on `amount` when this currency cannot be charged that exactly."""
+    if currency in THREE_DECIMAL and amount % 10:
+        raise ValidationError(
+            {"amount": [f"{currency} has three decimals and the last must be 0: {amount} is not."]}
+        )
+    if currency in WHOLE_UNITS_ONLY and amount % 100:
+        raise ValidationError(
+            {"amount": [f"{currency} has no smaller unit: the last two digits must be 00."]}
+        )
+
+
+class Amount(fields.Integer):
+    """A JSON integer of minor units, 1..99,999,999. `true`, `100.0` and `"100"` are none."""
+
+    def __init__(self, *, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+        self.minimum = minimum
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError("Must be a JSON integer of minor units, such as 1999 for 19.99.")
+        if not self.minimum <= value <= MAX_AMOUNT:
+            raise ValidationError(f"Must be from {self.minimum} to {MAX_AMOUNT} minor units.")
+        return value
+
+
+class Currency(fields.String):
+    """A three-letter ISO 4217 code, any case in, upper case out."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        # Only ASCII letters change case here: upper() turns a long s into S.
+        code = value.upper() if isinstance(value, str) and value.isascii() else value
+        if code not in CURRENCIES:
+            raise ValidationError("Must be an ISO 4217 code that Stripe takes, such as EUR or INR.")
+        return str(code)

@@ -1,0 +1,94 @@
+"""Errors to `application/problem+json` (RFC 9457), in one place, for every answer of the app.
+
+Never a traceback, never 500 for bad input. What the database cannot do now is 503.
+"""
+
+import json
+from typing import Any
+
+from flask import Flask, Response
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from gateway.kernel.errors import GatewayError, Invalid, Unavailable
+from gateway.kernel.logs import current_request_id, get_logger
+from gateway.settings import settings
+
+log = get_logger(__name__)
+
+# Deadlock, lock timeout, statement timeout, serialization failure: the same request can succeed.
+_TRANSIENT = frozenset({"40P01", "55P03", "57014", "40001"})
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(GatewayError, render)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(Exception, _bug)
+
+
+def render(error: GatewayError) -> Response:
+    if error.status >= 500 and not isinstance(error, Unavailable):
+        log.error("request failed", code=error.code, detail=error.detail, exc_info=error)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="payment gateway"'
+    errors = [{"param": each.param, "message": each.message} for each in error.errors]
+    return _problem(error.status, error.code, error.title, error.detail, errors, headers)
+
+
+def _http(error: HTTPException) -> Response:
+    """404, 405 and the like, as the framework raises them; its headers (Allow) are kept."""
+    status = error.code or 500
+    code = (error.name or "error").lower().replace(" ", "_")
+    detail = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        code, detail = "body_too_large", "The body is larger than this call allows."
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return _problem(status, code, f"{error.name}.", detail, [], kept)
+
+
+def _database(error: Exception) -> Response:
+    if isinstance(error, DataError):
+        return render(Invalid("A value cannot be stored; see the documentation for its limits."))
+    state = getattr(getattr(error, "orig", None), "pgcode", None)
+    lost = isinstance(error, OperationalError | PoolTimeout) or getattr(
+        error, "connection_invalidated", False
+    )
+    if not lost and state not in _TRANSIENT:
+        return _bug(error)
+    log.warning("database unavailable", state=state, error=str(error).split("\n")[0])
+    return render(
+        Unavailable("The database did not answer in time. Nothing was changed.", retry_after=1)
+    )
+
+
+def _bug(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    detail = "This is a fault of the gateway and has been logged under this request id."
+    return _problem(500, GatewayError.code, GatewayError.title, detail, [], {})
+
+
+def _problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    errors: list[dict[str, str]],
+    headers: dict[str, str],
+) -> Response:
+    body: dict[str, Any] = {
+        "type": f"{settings().base_url}/docs/errors#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": current_request_id(),
+    }
+    if errors:
+        body["errors"] = errors
+    return Response(
+        json.dumps(body), status, headers=headers, content_type="application/problem+json"
+    )

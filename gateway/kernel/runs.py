@@ -1,0 +1,85 @@
+"""Job runs: what the clock has started, how far it came and how it ended.
+
+A run is a due row like any other: a worker takes it up, does a step, and makes it due again until
+it is done. Its log is the row itself.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, func, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from gateway.kernel.db import Base, now
+from gateway.kernel.stateful import Stateful, Transitions
+
+
+class RunStatus(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+TRANSITIONS: Transitions = {
+    None: (RunStatus.PENDING,),
+    RunStatus.PENDING: (RunStatus.SUCCEEDED, RunStatus.FAILED),
+}
+
+# Every calendar job and its period in seconds; `celerybeat_schedule.py` says at which minute.
+JOBS: Mapping[str, int] = {"reconcile": 3600, "prune": 86400}
+# A job may start a little before its period is over; another start in the same period is a
+# repetition (two schedulers, a repeated message) and does nothing.
+EARLIEST = 0.9
+OVERDUE = 1.25
+
+
+class Run(Stateful, Base):
+    __tablename__ = "runs"
+    KIND, PREFIX, TRANSITIONS = "run", "run", TRANSITIONS
+
+    job: Mapped[str]
+    total: Mapped[int | None]  # how much there was to do, once that is known
+    done: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("runs_job_idx", "job", "created_at"),
+        Index("runs_attention_idx", "id", postgresql_where=text("needs_attention IS NOT NULL")),
+        Index("runs_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    def finish(self, tx: Session, status: RunStatus, **changes: Any) -> None:
+        self.transition_to(status, finished_at=now(tx), due_at=None, **changes)
+
+
+def start(tx: Session, job: str) -> Run:
+    """A run that is due now, whatever ran before (an operator's wish)."""
+    return Run.start(tx, job=job, due_at=now(tx))
+
+
+def start_scheduled(tx: Session, job: str) -> Run | None:
+    """A run for this period, or None if it has one; safe to call twice, also at once."""
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"runs:{job}"))))
+    latest = newest(tx, job)
+    if latest is not None:
+        running = latest.status == RunStatus.PENDING
+        if running or now(tx) - latest.created_at < timedelta(seconds=JOBS[job] * EARLIEST):
+            return None
+    return start(tx, job)
+
+
+def newest(tx: Session, job: str) -> Run | None:
+    return tx.scalar(select(Run).filter_by(job=job).order_by(Run.created_at.desc()).limit(1))
+
+
+def overdue(tx: Session) -> list[str]:
+    """The jobs whose last run began too long ago: beat, or its Redis, is not doing its work."""
+    found = []
+    for job, period in JOBS.items():
+        latest = newest(tx, job)
+        if latest is None or now(tx) - latest.created_at > timedelta(seconds=period * OVERDUE):
+            found.append(job)
+    return found

@@ -1,0 +1,1 @@
+"""Who may call: merchants and their API keys."""

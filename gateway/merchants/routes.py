@@ -1,0 +1,23 @@
+"""HTTP for the merchant itself."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from gateway.kernel.http import Api, Caller
+from gateway.merchants import service
+from gateway.merchants.auth import by_secret
+from gateway.merchants.models import Merchant
+from gateway.merchants.schemas import MerchantPatch, MerchantSchema
+
+api = Api("merchants", authenticate=by_secret)
+
+
+@api.read("/merchant", returns=MerchantSchema())
+def read_merchant(tx: Session, caller: Caller) -> Merchant:
+    return service.get(tx, caller.merchant_id)
+
+
+@api.write("/merchant", method="PATCH", accepts=MerchantPatch(), returns=MerchantSchema())
+def change_merchant(tx: Session, caller: Caller, body: dict[str, Any]) -> Merchant:
+    return service.change(tx, caller.merchant_id, body)

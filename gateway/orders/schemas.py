@@ -1,0 +1,94 @@
+"""The shapes of orders in the API, in events and in callbacks."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
+
+from gateway.kernel.fields import Metadata, PageQuery, Resource, Strict, Text, Time
+from gateway.kernel.ids import is_id
+from gateway.kernel.money import MAX_AMOUNT, Amount, Currency, check_money
+
+MAX_ITEMS = 100  # Stripe's own limit for one session
+REFERENCE = r"[A-Za-z0-9_.:-]{1,64}"
+
+
+class Reference(Text):
+    """The merchant's own name for an order. It must not look like one of our ids."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            longest=64, pattern=REFERENCE, what="1 to 64 of A-Z a-z 0-9 _ . : -", **kwargs
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        reference = super()._deserialize(value, attr, data, **kwargs)
+        if is_id(reference):
+            raise ValidationError("Has the shape of a gateway id; choose another reference.")
+        return reference
+
+
+class Quantity(fields.Integer):
+    def __init__(self) -> None:
+        super().__init__(strict=True, required=True)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
+            raise ValidationError("Must be a JSON integer from 1 to 10000.")
+        return value
+
+
+class Item(Strict):
+    sku = Text(longest=64, pattern=REFERENCE, what="1 to 64 of A-Z a-z 0-9 _ . : -")
+    name = Text(longest=200, required=True)
+    quantity = Quantity()
+    unit_amount = Amount(required=True)
+
+
+class OrderCreate(Strict):
+    """Either `items`, whose sum is the amount, or a plain `amount`."""
+
+    reference = Reference(load_default=None)
+    currency = Currency(required=True)
+    items = fields.List(
+        fields.Nested(Item), load_default=list, validate=validate.Length(max=MAX_ITEMS)
+    )
+    amount = Amount()
+    customer_email = fields.Email(load_default=None, validate=validate.Length(max=254))
+    metadata = Metadata(load_default=dict)
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_amount(self, data: dict[str, Any], **_: Any) -> None:
+        if bool(data["items"]) == ("amount" in data):
+            raise ValidationError("Give either items or an amount, not both.", "amount")
+        amount = total(data)
+        if amount > MAX_AMOUNT:
+            raise ValidationError(f"The items come to {amount}; {MAX_AMOUNT} is the most.", "items")
+        check_money(amount, data["currency"])
+
+
+def total(order: dict[str, Any]) -> int:
+    """Priced on the server: the sum of the items, or the plain amount."""
+    if order["items"]:
+        return sum(item["quantity"] * item["unit_amount"] for item in order["items"])
+    return int(order["amount"])
+
+
+class OrderSchema(Resource):
+    id = fields.String()
+    reference = fields.String()
+    status = fields.String()
+    currency = fields.String()
+    amount = fields.Integer()
+    items = fields.List(fields.Dict())
+    reason = fields.String()
+    cancel_requested_at = Time()
+    expires_at = Time()
+    metadata = fields.Dict(attribute="meta")
+    created_at = Time()
+    updated_at = Time()
+    livemode = fields.Boolean()
+
+
+class OrderQuery(PageQuery):
+    status = Text(longest=32, load_default=None)
+    reference = Text(longest=64, load_default=None)

@@ -1,0 +1,123 @@
+"""A payment: one attempt to be paid for an order through one Stripe Checkout Session."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.kernel.db import Base
+from gateway.kernel.stateful import Recorded, Transitions
+from gateway.payments.schemas import PaymentSchema
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "pending"  # recorded; Stripe has not answered yet
+    REQUIRES_ACTION = "requires_action"  # the shopper can pay at `checkout_url`
+    PROCESSING = "processing"  # the bank takes its time
+    AUTHORIZED = "authorized"  # held on the card, to be captured
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"  # everything captured was given back
+    REVIEW = "review"  # Stripe reports another amount, currency or mode than ours
+
+
+S = PaymentStatus
+
+TRANSITIONS: Transitions = {
+    None: (S.PENDING,),
+    S.PENDING: (
+        S.REQUIRES_ACTION,
+        S.PROCESSING,
+        S.AUTHORIZED,
+        S.SUCCEEDED,
+        S.FAILED,
+        S.EXPIRED,
+        S.CANCELLED,
+        S.REVIEW,
+    ),
+    S.REQUIRES_ACTION: (
+        S.PROCESSING,
+        S.AUTHORIZED,
+        S.SUCCEEDED,
+        S.FAILED,
+        S.EXPIRED,
+        S.CANCELLED,
+        S.REVIEW,
+    ),
+    S.PROCESSING: (S.AUTHORIZED, S.SUCCEEDED, S.FAILED, S.CANCELLED, S.REVIEW),
+    S.AUTHORIZED: (S.SUCCEEDED, S.CANCELLED, S.EXPIRED, S.REVIEW),
+    # A late success is believed: Stripe has the money.
+    S.FAILED: (S.SUCCEEDED, S.REVIEW),
+    S.EXPIRED: (S.SUCCEEDED, S.REVIEW),
+    S.CANCELLED: (S.SUCCEEDED, S.REVIEW),
+    S.SUCCEEDED: (S.REFUNDED, S.REVIEW),
+    S.REFUNDED: (S.SUCCEEDED,),  # a refund failed days later
+    S.REVIEW: (S.SUCCEEDED, S.REFUNDED, S.FAILED, S.CANCELLED),
+}
+
+LIVE = (S.PENDING, S.REQUIRES_ACTION, S.PROCESSING, S.AUTHORIZED)  # payable, or about to be paid
+OPEN = (*LIVE, S.REVIEW)  # not at an end
+
+
+class Payment(Recorded, Base):
+    __tablename__ = "payments"
+    KIND, PREFIX, TRANSITIONS, SCHEMA = "payment", "pay", TRANSITIONS, PaymentSchema()
+
+    merchant_id: Mapped[str] = mapped_column(ForeignKey("merchants.id"))
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    order_reference: Mapped[str | None]
+    attempt: Mapped[int]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    method: Mapped[str | None]
+    vpa: Mapped[str | None]
+    capture_method: Mapped[str]
+    return_url: Mapped[str | None]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+    amount_captured: Mapped[int] = mapped_column(default=0)
+    amount_refunded: Mapped[int] = mapped_column(default=0)
+    checkout_url: Mapped[str | None]
+    failure_code: Mapped[str | None]
+    failure_message: Mapped[str | None]
+    cancel_requested_at: Mapped[datetime | None]
+
+    stripe_session_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_intent_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_failed_charge_id: Mapped[str | None]  # the decline that was told last
+    # What Stripe was asked, frozen before the first call: text, since the order of keys counts.
+    session_params: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    session_requested_at: Mapped[datetime | None]
+    session_attempt: Mapped[int] = mapped_column(default=1)  # the last part of Stripe's key
+    session_look_first: Mapped[bool] = mapped_column(default=False)
+    checked_at: Mapped[datetime | None]  # when Stripe last answered about it
+
+    __table_args__ = (
+        Index(
+            "payments_one_live_per_order_key",
+            "order_id",
+            unique=True,
+            postgresql_where=text(
+                "status IN ('pending', 'requires_action', 'processing', 'authorized')"
+                " AND cancel_requested_at IS NULL"
+            ),
+        ),
+        Index("payments_order_idx", "order_id", "attempt", unique=True),
+        Index("payments_list_idx", "merchant_id", "livemode", "id"),
+        Index("payments_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "payments_open_idx",
+            "checked_at",
+            postgresql_where=text(
+                "status IN ('pending', 'requires_action', 'processing', 'authorized', 'review')"
+            ),
+        ),
+        Index("payments_attention_idx", "id", postgresql_where=text("needs_attention IS NOT NULL")),
+        CheckConstraint("amount between 1 and 99999999", name="amount"),
+        CheckConstraint(
+            "0 <= amount_refunded AND amount_refunded <= amount_captured", name="refunded"
+        ),
+    )

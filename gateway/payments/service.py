@@ -1,0 +1,166 @@
+"""What a payment is told by Stripe, and what it asks. What moves it with its order is settlement's.
+
+Every function runs inside the caller's transaction and never talks to the network.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no change of state
+from sqlalchemy.orm import Session
+
+from gateway.kernel.db import now
+from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.http import Caller
+from gateway.kernel.pages import Page, page
+from gateway.payments.models import OPEN, Payment, PaymentStatus
+from gateway.processor.types import CheckoutSession, SessionRequest
+
+S = PaymentStatus
+
+# Stripe keeps the answer to a key for at least a day. Until then the same question is safe.
+SAME_KEY_HOURS = 20
+
+# What Stripe's words for an intent mean to us, wherever its session stands.
+FROM_INTENT = {
+    "succeeded": S.SUCCEEDED,
+    "requires_capture": S.AUTHORIZED,
+    "processing": S.PROCESSING,
+    "canceled": S.CANCELLED,
+}
+
+
+def verdict(session: CheckoutSession) -> PaymentStatus:
+    """Where the payment stands according to the present state at Stripe.
+
+    A decline inside an open session is no failure: the shopper may try another card. Only a
+    session that is complete or expired without money proves one.
+    """
+    intent = session.intent
+    if intent is not None and intent.status in FROM_INTENT:
+        return FROM_INTENT[intent.status]
+    if session.status == "expired":
+        return S.EXPIRED
+    if session.status == "complete":
+        declined = intent is not None and intent.status == "requires_payment_method"
+        return S.FAILED if declined else S.PROCESSING
+    return S.REQUIRES_ACTION
+
+
+def mismatch(payment: Payment, session: CheckoutSession) -> str | None:
+    """In words, how what Stripe reports differs from what we asked; None when it does not."""
+    ours = (payment.amount, payment.currency, payment.livemode)
+    theirs = [(session.amount_total, session.currency, session.livemode)]
+    if session.intent is not None:
+        theirs.append((session.intent.amount, session.intent.currency, session.intent.livemode))
+    for amount, currency, livemode in theirs:
+        if (amount, currency, livemode) != ours:
+            mode = "live" if livemode else "test"
+            return f"Stripe reports {amount} {currency} in {mode} mode."
+    return None
+
+
+def session_request(tx: Session, payment: Payment, params: dict[str, Any]) -> SessionRequest:
+    """The question to Stripe, frozen in the row before it is asked for the first time."""
+    if payment.session_params is None:
+        payment.session_params = params
+        payment.session_requested_at = now(tx)
+    asked_at = payment.session_requested_at
+    assert asked_at is not None  # noqa: S101 - written together with the parameters
+    return SessionRequest(
+        payment_id=payment.id,
+        params=payment.session_params,
+        idempotency_key=f"session:{payment.id}:{payment.session_attempt}",
+        asked_at=asked_at,
+        look_first=payment.session_look_first
+        or now(tx) - asked_at > timedelta(hours=SAME_KEY_HOURS),
+    )
+
+
+def next_session_attempt(tx: Session, payment: Payment) -> None:
+    """Stripe was asked and has no such session: only now may it be asked under a new key."""
+    payment.session_attempt += 1
+    payment.session_requested_at = now(tx)
+    payment.session_look_first = False
+
+
+def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> None:
+    """News: have a worker look at Stripe's present state now, and keep an intent id learned."""
+    learned = func.coalesce(Payment.stripe_intent_id, intent_id)
+    tx.execute(
+        bulk_update(Payment)
+        .where(Payment.id == payment_id)
+        .values(due_at=func.gateway_now(), stripe_intent_id=learned)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def match(
+    tx: Session, *, session_id: str | None, intent_id: str | None, payment_id: str | None
+) -> Payment | None:
+    """The payment that news from Stripe is about."""
+    known = [
+        column == value
+        for column, value in (
+            (Payment.stripe_session_id, session_id),
+            (Payment.stripe_intent_id, intent_id),
+            (Payment.id, payment_id),
+        )
+        if value is not None
+    ]
+    return tx.scalars(select(Payment).where(or_(*known)).limit(1)).first() if known else None
+
+
+def get(tx: Session, caller: Caller, payment_id: str) -> Payment:
+    payment = tx.scalar(
+        select(Payment).filter_by(
+            id=payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode
+        )
+    )
+    if payment is None:
+        raise NotFound(f"There is no payment {payment_id!r}.")
+    return payment
+
+
+def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    rows = select(Payment).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
+    if query["status"] is not None:
+        if query["status"] not in list(PaymentStatus):
+            raise Invalid.param("status", f"Must be one of {', '.join(PaymentStatus)}.")
+        rows = rows.filter_by(status=query["status"])
+    if query["order_id"] is not None:
+        name = query["order_id"]
+        rows = rows.where(or_(Payment.order_id == name, Payment.order_reference == name))
+    return page(tx, rows, Payment, limit=query["limit"], starting_after=query["starting_after"])
+
+
+def make_open_due(tx: Session, *, before: datetime, per_second: int) -> int:
+    """Have every payment that is not at an end looked at, spread so that Stripe is not flooded.
+
+    Takes those created up to `before`; one that waits for another to end is owed nothing yet.
+    Returns how many there are.
+    """
+    table = Payment.__table__.c
+    turn = func.row_number().over(order_by=(table.checked_at.nulls_first(), table.id))
+    ranked = select(table.id, turn.label("turn")).where(*_unfinished(before)).subquery()
+    when = func.gateway_now() + ranked.c.turn * timedelta(seconds=1 / per_second)
+    moved = tx.execute(
+        bulk_update(Payment)
+        .where(Payment.id == ranked.c.id)
+        .values(due_at=func.least(func.coalesce(Payment.due_at, when), when))
+        .execution_options(synchronize_session=False)
+    )
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def unchecked(tx: Session, *, since: datetime) -> int:
+    """How many payments from before `since` are not at an end and have not been answered for."""
+    stale = or_(Payment.checked_at.is_(None), Payment.checked_at < since)
+    count = select(func.count()).select_from(Payment).where(*_unfinished(since), stale)
+    return tx.scalar(count) or 0
+
+
+def _unfinished(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    begun = or_(Payment.due_at.is_not(None), Payment.stripe_session_id.is_not(None))
+    return (Payment.status.in_(OPEN), Payment.created_at < before, begun)

@@ -1,0 +1,1 @@
+"""Stripe in our words; the only importer of `stripe`."""

@@ -1,0 +1,236 @@
+"""Stripe, in our words: Checkout Sessions and payment intents.
+
+One client and one connection pool per process, explicit timeouts, telemetry off. Every POST
+carries an idempotency key of ours. Raises only `ProcessorError`s; never called in a transaction.
+Sources: docs.stripe.com/api (idempotent requests, errors), API version below.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+import requests
+import stripe
+from requests.adapters import HTTPAdapter
+
+from gateway.kernel.crashpoints import crashpoint
+from gateway.kernel.db import assert_no_transaction
+from gateway.processor.types import (
+    CheckoutSession,
+    Failure,
+    Intent,
+    Misconfigured,
+    NotThere,
+    Refused,
+    Replayed,
+    SessionRequest,
+    Unanswered,
+)
+from gateway.settings import settings
+
+API_VERSION = "2026-10-28.endive"
+CONNECT_TIMEOUT = 3.0
+NETWORK_RETRIES = 1  # the quick net; the slow one is the row's due time
+# One call tells everything about a payment.
+EXPAND_INTENT = ["payment_intent.latest_charge.refunds"]
+# Stripe's clock and ours may differ a little when a session is looked up by its birth.
+CLOCK_SKEW = timedelta(minutes=5)
+
+T = TypeVar("T")
+
+
+@cache
+def _client() -> stripe.StripeClient:
+    stripe.enable_telemetry = False
+    session = requests.Session()
+    pool = HTTPAdapter(pool_connections=1, pool_maxsize=settings().worker_slots)
+    session.mount("https://", pool)
+    session.mount("http://", pool)
+    return stripe.StripeClient(
+        settings().stripe_secret_key,
+        stripe_version=API_VERSION,
+        base_addresses={"api": settings().stripe_api_base},
+        max_network_retries=NETWORK_RETRIES,
+        # The session is given, not made per thread: threads share its connections.
+        http_client=stripe.RequestsClient(
+            timeout=(CONNECT_TIMEOUT, settings().stripe_timeout),
+            session=session,
+        ),
+    )
+
+
+def session_params(
+    *,
+    payment_id: str,
+    lines: list[tuple[str, int, int]],
+    currency: str,
+    success_url: str,
+    cancel_url: str,
+    method: str | None = None,
+    vpa: str | None = None,
+    manual_capture: bool = False,
+    customer_email: str | None = None,
+) -> dict[str, Any]:
+    """Stripe's parameters for a hosted page. `lines` are (name, unit amount, quantity).
+
+    No `expires_at`: it would differ between tries, and Stripe's own limit of a day suits us.
+    """
+    metadata = {"payment_id": payment_id}
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "ui_mode": "hosted_page",
+        "client_reference_id": payment_id,
+        "line_items": [
+            {
+                "quantity": quantity,
+                "price_data": {
+                    "currency": currency.lower(),
+                    "unit_amount": unit_amount,
+                    "product_data": {"name": name},
+                },
+            }
+            for name, unit_amount, quantity in lines
+        ],
+        # Stripe does not copy a session's metadata to its intent.
+        "metadata": metadata | ({"vpa": vpa} if vpa else {}),
+        "payment_intent_data": {
+            "metadata": metadata,
+            "capture_method": "manual" if manual_capture else "automatic_async",
+        },
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+    }
+    if method is not None:
+        params["allowed_payment_method_types"] = [method]
+    if customer_email is not None:
+        params["customer_email"] = customer_email
+    return params
+
+
+def open_session(request: SessionRequest) -> CheckoutSession:
+    """Create the session, or find the one that an unanswered call has made.
+
+    Raises `NotThere` when it was looked for and does not exist.
+    """
+    if request.look_first:
+        found = find_session(payment_id=request.payment_id, asked_at=request.asked_at)
+        if found is None:
+            raise NotThere(f"Stripe has no session for {request.payment_id}.")
+        return found
+    created = _ask(
+        "create session",
+        lambda: _client().v1.checkout.sessions.create(
+            params=request.params,  # type: ignore[arg-type]
+            options={"idempotency_key": request.idempotency_key},
+        ),
+    )
+    return to_session(created)
+
+
+def find_session(*, payment_id: str, asked_at: datetime) -> CheckoutSession | None:
+    """The session that carries this payment's id, among those made since it was asked for."""
+    since = int((asked_at - CLOCK_SKEW).timestamp())
+
+    def search() -> stripe.checkout.Session | None:
+        listed = _client().v1.checkout.sessions.list(
+            params={"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent"]}
+        )
+        pages = listed.auto_paging_iter()
+        return next((each for each in pages if each.client_reference_id == payment_id), None)
+
+    found = _ask("list sessions", search)
+    return None if found is None else to_session(found)
+
+
+def fetch_session(session_id: str) -> CheckoutSession:
+    """The present state of a session and its intent, in one call."""
+    return to_session(
+        _ask(
+            "retrieve session",
+            lambda: _client().v1.checkout.sessions.retrieve(
+                session_id, params={"expand": list(EXPAND_INTENT)}
+            ),
+        )
+    )
+
+
+def expire_session(session_id: str, *, idempotency_key: str) -> CheckoutSession:
+    """End an open session, so that nobody can pay it. `Refused` when it is not open any more."""
+    return to_session(
+        _ask(
+            "expire session",
+            lambda: _client().v1.checkout.sessions.expire(
+                session_id,
+                params={"expand": ["payment_intent"]},
+                options={"idempotency_key": idempotency_key},
+            ),
+        )
+    )
+
+
+def fetch_intent(intent_id: str) -> Intent:
+    return to_intent(
+        _ask("retrieve intent", lambda: _client().v1.payment_intents.retrieve(intent_id))
+    )
+
+
+def to_session(found: stripe.checkout.Session) -> CheckoutSession:
+    intent = found.payment_intent
+    return CheckoutSession(
+        id=found.id,
+        status=str(found.status),
+        url=found.url,
+        payment_id=found.client_reference_id,
+        amount_total=found.amount_total or 0,
+        currency=(found.currency or "").upper(),
+        livemode=found.livemode,
+        intent=to_intent(intent) if isinstance(intent, stripe.PaymentIntent) else None,
+    )
+
+
+def to_intent(found: stripe.PaymentIntent) -> Intent:
+    error = found.last_payment_error
+    failure = None
+    if error is not None:
+        code = getattr(error, "decline_code", None) or getattr(error, "code", None)
+        failure = Failure(
+            code=str(code or "declined"),
+            message=str(getattr(error, "message", None) or "The payment was declined."),
+            charge_id=getattr(error, "charge", None),
+        )
+    return Intent(
+        id=found.id,
+        status=str(found.status),
+        amount=found.amount,
+        amount_received=found.amount_received,
+        currency=found.currency.upper(),
+        livemode=found.livemode,
+        failure=failure,
+    )
+
+
+def _ask(what: str, call: Callable[[], T]) -> T:
+    """Call Stripe; say of an error only what it proves."""
+    assert_no_transaction()
+    crashpoint(f"stripe {what} before")
+    try:
+        answer = call()
+    except stripe.StripeError as error:
+        raise _translated(what, error) from None
+    crashpoint(f"stripe {what} after")
+    return answer
+
+
+def _translated(what: str, error: stripe.StripeError) -> Exception:
+    status = error.http_status
+    said = f"{what}: {error.user_message or type(error).__name__}"
+    if isinstance(error, stripe.IdempotencyError):
+        return Replayed(f"{said} (the key was used with other parameters)")
+    if status in (401, 403):
+        return Misconfigured(f"{said} (check STRIPE_SECRET_KEY)")
+    if status is None or status in (409, 429) or status >= 500:
+        replayed = (error.headers or {}).get("Idempotent-Replayed") == "true"
+        kind = Replayed if replayed and status is not None and status >= 500 else Unanswered
+        return kind(f"{said} (HTTP {status or 'none'})")
+    return Refused(code=error.code or f"http_{status}", message=str(error.user_message or said))

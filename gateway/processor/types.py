@@ -1,0 +1,103 @@
+"""What Stripe tells us and what we ask, as frozen values. No Stripe object leaves the processor:
+pickled or logged, one would carry the secret key.
+
+ProcessorError
+├── Refused         a definite no: nothing was done, and asking the same again is pointless
+├── NotThere        Stripe was asked and has no such thing
+└── Unanswered      unknown: it may have been done; ask the same again, with the same key
+    ├── Replayed    Stripe keeps an error for this key: ask whether the thing exists instead
+    └── Misconfigured   our key or version was refused; an operator must mend it
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a shopper's attempt was declined; `charge_id` tells two alike declines apart."""
+
+    code: str
+    message: str
+    charge_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Amounts in minor units; currency upper case; `status` is Stripe's word."""
+
+    id: str
+    status: str
+    amount: int
+    amount_received: int
+    currency: str
+    livemode: bool
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class CheckoutSession:
+    """`url` is null once the session is not open; `intent` until the shopper's first attempt."""
+
+    id: str
+    status: str  # open | complete | expired
+    url: str | None
+    payment_id: str | None
+    amount_total: int
+    currency: str
+    livemode: bool
+    intent: Intent | None = None
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """One question: the same parameters and key on every try of one business attempt."""
+
+    payment_id: str
+    params: dict[str, Any]
+    idempotency_key: str
+    asked_at: datetime
+    look_first: bool
+
+
+@dataclass(frozen=True)
+class StripeNews:
+    """A verified event, with every id by which it may be matched. `body` is the text as sent."""
+
+    id: str
+    type: str
+    livemode: bool
+    api_version: str | None
+    object_id: str | None
+    session_id: str | None
+    intent_id: str | None
+    payment_id: str | None
+    body: str
+
+
+class ProcessorError(Exception):
+    """What went wrong with a call, in words that hold no secret."""
+
+
+class Refused(ProcessorError):
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class NotThere(ProcessorError):
+    pass
+
+
+class Unanswered(ProcessorError):
+    pass
+
+
+class Replayed(Unanswered):
+    pass
+
+
+class Misconfigured(Unanswered):
+    pass

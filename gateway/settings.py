@@ -1,0 +1,141 @@
+"""Configuration: environment variables in, one frozen object out.
+
+Every variable is read here and nowhere else; all that is wrong is reported in one message.
+`.env.example` lists each with a line of why, and a test keeps the two equal.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import Env, EnvValidationError, validate
+from marshmallow import ValidationError
+
+DEMO, TEST, PRODUCTION = "demo", "test", "production"
+
+# Seconds to wait before attempt n of a callback: three days in all, as long as Stripe tries.
+RETRY_INTERVALS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+TEST_RETRY_INTERVALS = (0, 1, 2, 4, 8)
+SECRET_KEY_LENGTH = 32
+
+
+class InvalidSettings(Exception):
+    """The environment cannot be used; the message lists every reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    env: str
+    secret_key: str
+    base_url: str
+    log_level: str
+    database_url: str
+    redis_url: str
+    broker_url: str
+    stripe_secret_key: str
+    stripe_webhook_secrets: tuple[str, ...]
+    stripe_api_base: str
+    stripe_timeout: float  # seconds to wait for an answer, once connected
+    callback_timeout: float  # seconds for one whole callback attempt
+    retry_intervals: tuple[int, ...]
+    poll_seconds: int  # between two looks at a payment that waits for its shopper
+    reconcile_per_second: int  # Stripe's own limit is 25 a second per endpoint
+    worker_slots: int  # tasks one worker process runs at a time
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == PRODUCTION
+
+
+@cache
+def settings() -> Settings:
+    """The one configuration of this process. Raises `InvalidSettings` naming every fault."""
+    env = Env(eager=False)
+    found = _read(env)
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        messages: Any = error.error_messages
+        faults = [f"{name}: {' '.join(map(str, why))}" for name, why in messages.items()]
+        raise InvalidSettings(_report(faults)) from None
+    result = Settings(**found)
+    if faults := _insecure(result) if result.is_production else []:
+        raise InvalidSettings(_report(faults))
+    return result
+
+
+def _read(env: Env) -> dict[str, Any]:
+    where = env.str("GATEWAY_ENV", PRODUCTION, validate=validate.OneOf((DEMO, TEST, PRODUCTION)))
+    redis = env.str("REDIS_URL", "redis://127.0.0.1:6379/0", validate=_is_redis)
+    fast = env.bool("WEBHOOK_RETRY_INTERVALS_TEST", False)
+    intervals = env.list("GATEWAY_RETRY_INTERVALS", list(RETRY_INTERVALS), subcast=int)
+    return {
+        "env": where,
+        "secret_key": env.str("GATEWAY_SECRET_KEY", validate=validate.Length(SECRET_KEY_LENGTH)),
+        "base_url": env.str("GATEWAY_BASE_URL", "http://127.0.0.1:8000", validate=_is_http),
+        "log_level": env.str(
+            "GATEWAY_LOG_LEVEL",
+            "INFO",
+            validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR")),
+        ),
+        "database_url": psycopg2_url(env.str("DATABASE_URL", validate=_is_postgresql) or ""),
+        "redis_url": redis,
+        "broker_url": env.str("CELERY_BROKER_URL", redis),
+        "stripe_secret_key": env.str("STRIPE_SECRET_KEY", validate=validate.Length(1)),
+        "stripe_webhook_secrets": tuple(
+            env.list("STRIPE_WEBHOOK_SECRET", validate=validate.Length(1)) or ()
+        ),
+        "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com", validate=_is_http),
+        "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 15.0, validate=_positive),
+        "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_positive),
+        "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
+        "poll_seconds": env.int("GATEWAY_POLL_SECONDS", 600, validate=_positive),
+        "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
+        "worker_slots": env.int("GATEWAY_WORKER_SLOTS", 8, validate=_positive),
+    }
+
+
+_positive = validate.Range(min=0, min_inclusive=False, error="must be greater than 0")
+
+
+def psycopg2_url(url: str) -> str:
+    """`postgres://` and `postgresql://` both mean psycopg2 here, whatever SQLAlchemy's default."""
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        scheme = "postgresql+psycopg2"
+    return f"{scheme}{separator}{rest}"
+
+
+def _is_postgresql(url: str) -> None:
+    if not psycopg2_url(url).startswith("postgresql+psycopg2://"):
+        raise ValidationError("must look like postgresql://user:password@host/database")
+
+
+def _is_redis(url: str) -> None:
+    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        raise ValidationError("must look like redis://host:6379/0")
+
+
+def _is_http(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https") or url.endswith("/"):
+        raise ValidationError("must be an http(s) address without a slash at its end")
+
+
+def _insecure(found: Settings) -> list[str]:
+    """What a laptop may do and a machine that moves money may not."""
+    faults = []
+    if not found.base_url.startswith("https://"):
+        faults.append("GATEWAY_BASE_URL: must be https in production")
+    if not found.stripe_api_base.startswith("https://"):
+        faults.append("STRIPE_API_BASE: must be https in production")
+    if len(set(found.secret_key)) < 10:
+        faults.append("GATEWAY_SECRET_KEY: is not random; try `openssl rand -hex 32`")
+    if found.retry_intervals == TEST_RETRY_INTERVALS:
+        faults.append("WEBHOOK_RETRY_INTERVALS_TEST: gives up after seconds; unset in production")
+    return faults
+
+
+def _report(faults: list[str]) -> str:
+    lines = "\n".join(f"  {fault}" for fault in faults)
+    return f"The configuration cannot be used ({len(faults)} to mend; see .env.example):\n{lines}"

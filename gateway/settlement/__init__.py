@@ -1,0 +1,1 @@
+"""The only place where order, payment, refund and stock move together."""

@@ -1,0 +1,145 @@
+"""Begin to be paid for an order. One live payment per order, with or without Idempotency-Key."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from gateway.kernel.db import lock, now
+from gateway.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from gateway.kernel.http import Caller, Reply
+from gateway.kernel.ids import is_id
+from gateway.orders import service as orders
+from gateway.orders.models import Order, OrderStatus
+from gateway.payments.models import LIVE, Payment
+
+PAYABLE = (OrderStatus.CREATED, OrderStatus.PAYMENT_FAILED)
+
+
+class OrderAlreadyPaid(Conflict):
+    """Nobody is charged twice: make a new order for a new sale."""
+
+    code, title = "order_already_paid", "The order is paid."
+
+
+class OrderCancelled(Conflict):
+    """A cancelled order stays cancelled: make a new one."""
+
+    code, title = "order_cancelled", "The order is cancelled."
+
+
+class PaymentInProgress(Conflict):
+    """An order has one live payment at a time. Let it end, or send the same parameters again."""
+
+    code, title = "payment_in_progress", "The order is being paid with other parameters."
+
+
+class OrderAmountMismatch(Conflict):
+    """Leave amount and currency out, or send the order's."""
+
+    code, title = "order_amount_mismatch", "The amount is not the order's."
+
+
+def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
+    """201 with a new payment, due now; 200 with the live one if it has the same parameters."""
+    order = _order(tx, caller, body)
+    live = tx.scalar(
+        select(Payment)
+        .where(Payment.order_id == order.id, Payment.status.in_(LIVE))
+        .where(Payment.cancel_requested_at.is_(None))
+    )
+    if live is not None:
+        if _same(live, order, body):
+            return Reply(live, 200)
+        raise PaymentInProgress(
+            f"Payment {live.id} is {live.status} over {live.amount} {live.currency}, by"
+            f" {live.method or 'any method'}. Repeat its parameters, or wait until it has ended."
+        )
+    _check_payable(order, body)
+    return Reply(_attempt(tx, order, body), 201)
+
+
+def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> Order:
+    """The order that is meant, held; one without items is made for a reference never seen."""
+    name = body["order_id"]
+    order = orders.hold(tx, caller, name)
+    if order is not None:
+        return order
+    if is_id(name):
+        raise NotFound(f"There is no order {name}.")
+    missing = [field for field in ("amount", "currency") if body[field] is None]
+    if missing:
+        why = f"Required, since there is no order {name!r} to take it from."
+        errors = tuple(FieldError(field, why) for field in missing)
+        raise Invalid("; ".join(f"{each.param}: {each.message}" for each in errors), errors=errors)
+    implicit = {
+        "reference": name,
+        "currency": body["currency"],
+        "amount": body["amount"],
+        "items": [],
+        "customer_email": None,
+        "metadata": {},
+    }
+    order = orders.begin(tx, caller, implicit)
+    if order is None:  # another request made it a moment ago
+        order = orders.hold(tx, caller, name)
+    assert order is not None  # noqa: S101 - orders are never deleted
+    return order
+
+
+def _same(payment: Payment, order: Order, body: dict[str, Any]) -> bool:
+    asked = (
+        body["amount"] or order.amount,
+        body["currency"] or order.currency,
+        *(body[field] for field in ("method", "vpa", "capture_method", "return_url", "metadata")),
+    )
+    return asked == (
+        payment.amount,
+        payment.currency,
+        payment.method,
+        payment.vpa,
+        payment.capture_method,
+        payment.return_url,
+        payment.meta,
+    )
+
+
+def _check_payable(order: Order, body: dict[str, Any]) -> None:
+    if order.status in (OrderStatus.PAYMENT_DONE, OrderStatus.PACKAGING):
+        raise OrderAlreadyPaid(
+            f"Order {order.id} is {order.status}. Make a new order to sell more."
+        )
+    if order.status == OrderStatus.CANCELLED:
+        raise OrderCancelled(f"Order {order.id} is cancelled. Make a new order.")
+    if order.status not in PAYABLE:
+        raise PaymentInProgress(f"Order {order.id} has a payment under review; it must end first.")
+    asked = (body["amount"] or order.amount, body["currency"] or order.currency)
+    if asked != (order.amount, order.currency):
+        raise OrderAmountMismatch(
+            f"Sent {asked[0]} {asked[1]}; order {order.id} is over {order.amount} {order.currency}."
+        )
+    if body["method"] == "upi" and order.currency != "INR":
+        raise Invalid.param("method", f"UPI takes INR only; the order is in {order.currency}.")
+
+
+def _attempt(tx: Session, order: Order, body: dict[str, Any]) -> Payment:
+    lock(tx, Order, order.id)
+    before = tx.scalar(select(func.max(Payment.attempt)).filter_by(order_id=order.id)) or 0
+    payment = Payment.start(
+        tx,
+        merchant_id=order.merchant_id,
+        livemode=order.livemode,
+        order_id=order.id,
+        order_reference=order.reference,
+        attempt=before + 1,
+        amount=order.amount,
+        currency=order.currency,
+        method=body["method"],
+        vpa=body["vpa"],
+        capture_method=body["capture_method"],
+        return_url=body["return_url"],
+        meta=body["metadata"],
+        due_at=now(tx),
+    )
+    order.transition_to(OrderStatus.PAYMENT_IN_PROGRESS)
+    return payment

@@ -1,0 +1,1 @@
+"""What Stripe tells us: verified, stored once, makes a payment due."""

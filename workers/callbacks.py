@@ -1,0 +1,31 @@
+"""The callback task: claim a delivery, post it, write down the attempt."""
+
+from datetime import UTC, datetime
+
+from gateway.callbacks import delivery
+from gateway.callbacks.models import Delivery
+from gateway.callbacks.sender import post
+from gateway.callbacks.signing import headers_of
+from gateway.kernel.db import transaction
+from gateway.kernel.due import claim
+from workers.app import task
+
+DELIVER = "callbacks.deliver"
+
+
+@task(DELIVER)
+def deliver(delivery_id: str) -> None:
+    with transaction(actor=f"task:{DELIVER}") as tx:
+        claimed = claim(tx, Delivery, delivery_id)
+        outgoing = delivery.prepare(tx, claimed.row) if claimed else None
+    if claimed is None or outgoing is None:
+        return
+    headers = headers_of(
+        event_id=outgoing.event_id,
+        body=outgoing.body,
+        secret=outgoing.secret,
+        at=datetime.now(UTC),
+    )
+    result = post(outgoing.url, headers=headers, body=outgoing.body)
+    with transaction(actor=f"task:{DELIVER}") as tx:
+        delivery.record(tx, claimed, result)

@@ -1,0 +1,70 @@
+"""Payment tasks: claim the row, ask Stripe, write down the answer.
+
+`submit` opens the hosted page of a payment that has none, `refresh` asks where a payment stands.
+"""
+
+from gateway.kernel.db import transaction
+from gateway.kernel.due import Claim, claim
+from gateway.payments.models import Payment
+from gateway.processor import client
+from gateway.processor.types import (
+    CheckoutSession,
+    Misconfigured,
+    NotThere,
+    ProcessorError,
+    Refused,
+    Unanswered,
+)
+from gateway.settlement import apply as settlement
+from gateway.settlement.requests import session_request
+from gateway.stripe_events import service as stripe_events
+from workers.app import task
+
+SUBMIT, REFRESH = "payments.submit", "payments.refresh"
+
+
+@task(SUBMIT)
+def submit(payment_id: str) -> None:
+    with transaction(actor=f"task:{SUBMIT}") as tx:
+        claimed = claim(tx, Payment, payment_id, Payment.stripe_session_id.is_(None))
+        request = session_request(tx, claimed.row) if claimed else None
+    if claimed is None or request is None:
+        return
+    try:
+        session = client.open_session(request)
+    except Refused as refusal:
+        with transaction(actor=f"task:{SUBMIT}") as tx:
+            settlement.refuse(tx, claimed, refusal)
+    except (NotThere, Unanswered) as error:
+        _unanswered(SUBMIT, claimed, error, attention=isinstance(error, Misconfigured))
+    else:
+        _apply(SUBMIT, claimed, session)
+
+
+@task(REFRESH)
+def refresh(payment_id: str) -> None:
+    with transaction(actor=f"task:{REFRESH}") as tx:
+        claimed = claim(tx, Payment, payment_id, Payment.stripe_session_id.is_not(None))
+    if claimed is None:
+        return
+    session_id = claimed.row.stripe_session_id or ""
+    try:
+        session = client.fetch_session(session_id)
+    except ProcessorError as error:
+        # A session we were given and that Stripe denies now is no proof of anything.
+        _unanswered(REFRESH, claimed, error, attention=isinstance(error, Refused | Misconfigured))
+    else:
+        _apply(REFRESH, claimed, session)
+
+
+def _apply(name: str, claimed: Claim[Payment], session: CheckoutSession) -> None:
+    with transaction(actor=f"task:{name}") as tx:
+        if settlement.apply(tx, claimed, session):
+            stripe_events.mark_processed(tx, claimed.row.id, stored_before=claimed.at)
+
+
+def _unanswered(
+    name: str, claimed: Claim[Payment], error: ProcessorError, *, attention: bool
+) -> None:
+    with transaction(actor=f"task:{name}") as tx:
+        settlement.unanswered(tx, claimed, error, attention=attention)

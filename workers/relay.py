@@ -1,0 +1,205 @@
+"""The relay: number new events, insert their deliveries, then hint what is due.
+
+Any number of copies may run, without a leader. One pass is one transaction for numbering and
+fan-out, and then, outside any transaction, messages to Celery. This pass is the only sweep: what
+is due and unclaimed is hinted, again and again, until somebody has done it.
+"""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from os import getpid
+from types import FrameType
+from typing import Any
+
+from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from gateway.callbacks import service as callbacks
+from gateway.callbacks.models import Delivery
+from gateway.kernel import logs, runs
+from gateway.kernel.db import transaction
+from gateway.kernel.due import is_due
+from gateway.kernel.events import number_new
+from gateway.kernel.heartbeats import EVERY_SECONDS, Pulse, alive, beat
+from gateway.kernel.runs import Run
+from gateway.payments.models import Payment
+from workers.app import app
+from workers.callbacks import DELIVER
+from workers.clock import START, STEP
+from workers.payments import REFRESH, SUBMIT
+
+EVENTS_PER_PASS = 500
+IDLE_SECONDS = 0.1
+ERROR_SECONDS = 1.0
+# A hint that nobody took up in this time was lost, or its queue is long: say it again.
+REPEAT_SECONDS = 5.0
+HINTS_PER_SLOT = 2
+OVERDUE_EVERY_SECONDS = 30.0
+
+log = logs.get_logger(__name__)
+
+Hint = tuple[str, str]  # task name, id
+Send = Callable[[list[Hint]], None]
+
+
+@dataclass(frozen=True)
+class Owed:
+    """Rows that make a task necessary when they are due."""
+
+    task: str
+    queue: str
+    model: Any
+    when: ColumnElement[bool] | None = None
+
+
+OWED = (
+    Owed(SUBMIT, "stripe", Payment, Payment.stripe_session_id.is_(None)),
+    Owed(REFRESH, "stripe", Payment, Payment.stripe_session_id.is_not(None)),
+    Owed(DELIVER, "callbacks", Delivery),
+    Owed(STEP, "clock", Run),
+)
+
+
+class Relay:
+    """`sent` remembers the hints of the last seconds, so that a pass does not repeat them."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.sent: dict[Hint, float] = {}
+        self.looked_overdue = 0.0
+
+    def run_once(self) -> int:
+        """One pass; how much it found to do. Raises what the database or the broker raise."""
+        numbered = self.number()
+        hints = self.fresh(self.due())
+        if hints:
+            self.send(hints)
+            self.sent |= dict.fromkeys(hints, time.monotonic())
+        return numbered + len(hints)
+
+    def number(self) -> int:
+        with transaction(actor="relay:number") as tx:
+            span = number_new(tx, limit=EVENTS_PER_PASS)
+            if span is None:
+                return 0
+            callbacks.fan_out(tx, first=span[0], last=span[1])
+            return span[1] - span[0] + 1
+
+    def due(self) -> list[Hint]:
+        """What is due now, per queue about twice what its living workers can hold."""
+        with transaction(actor="relay:due") as tx:
+            living = alive(tx)
+            found: list[Hint] = []
+            for owed in OWED:
+                slots = sum(pulse.slots for pulse in living if pulse.queue == owed.queue)
+                found += [(owed.task, id) for id in _due(tx, owed, HINTS_PER_SLOT * slots)]
+            return found + self._overdue(tx)
+
+    def _overdue(self, tx: Session) -> list[Hint]:
+        if time.monotonic() - self.looked_overdue < OVERDUE_EVERY_SECONDS:
+            return []
+        self.looked_overdue = time.monotonic()
+        return [(START, job) for job in runs.overdue(tx)]
+
+    def fresh(self, hints: Iterable[Hint]) -> list[Hint]:
+        """Those not sent in the last seconds."""
+        oldest = time.monotonic() - REPEAT_SECONDS
+        self.sent = {hint: at for hint, at in self.sent.items() if at > oldest}
+        return [hint for hint in hints if hint not in self.sent]
+
+
+def _due(tx: Session, owed: Owed, limit: int) -> list[str]:
+    if not limit:
+        return []  # nobody would take it: a message now only makes a longer queue later
+    rows = select(owed.model.id).where(is_due(owed.model))
+    if owed.when is not None:
+        rows = rows.where(owed.when)
+    return list(tx.scalars(rows.order_by(owed.model.due_at).limit(limit)))
+
+
+def publish(hints: list[Hint]) -> None:
+    """Through Celery's producer, over one connection, in a batch where the transport can."""
+    with app.producer_pool.acquire(block=True) as producer, _batch(producer):
+        for task, subject in hints:
+            app.send_task(task, args=[subject], producer=producer, retry=False)
+
+
+def _batch(producer: Any) -> Any:
+    return producer.batch()  # newer than the type stubs
+
+
+def broker_errors() -> tuple[Any, ...]:
+    """What publishing raises while the broker is away, whichever broker it is."""
+    connection = app.connection_for_write()
+    return (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)
+
+
+class Process:
+    """Passes until TERM, and a sign of life every two seconds, the broker's included."""
+
+    def __init__(self) -> None:
+        self.relay = Relay(publish)
+        self.stopped = threading.Event()
+        self.name = f"relay:{socket.gethostname()}:{getpid()}"
+        self.broker_errors = broker_errors()
+        self.beaten = 0.0
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        log.info("relay started")
+        while not self.stopped.is_set():
+            self.stopped.wait(self.one_turn())
+        log.info("relay stopped")
+
+    def stop(self, _: int, __: FrameType | None) -> None:
+        self.stopped.set()
+
+    def one_turn(self) -> float:
+        """A pass and, when it is time, a heartbeat; seconds until the next turn."""
+        wait = IDLE_SECONDS
+        try:
+            if self.relay.run_once():
+                wait = 0.0
+        except self.broker_errors as error:
+            log.warning("broker unavailable", error=str(error))
+            wait = ERROR_SECONDS
+        except SQLAlchemyError as error:
+            log.warning("database unavailable", error=str(error).split("\n")[0])
+            return ERROR_SECONDS
+        if time.monotonic() - self.beaten > EVERY_SECONDS:
+            self.beaten = time.monotonic()
+            self.say_alive()
+        return wait
+
+    def say_alive(self) -> None:
+        broker = self.broker_pulse()
+        try:
+            with transaction(actor="relay:heartbeat") as tx:
+                beat(tx, Pulse(self.name, "relay"))
+                beat(tx, broker)
+        except SQLAlchemyError as error:
+            log.warning("heartbeat failed", error=str(error).split("\n")[0])
+
+    def broker_pulse(self) -> Pulse:
+        try:
+            with app.connection_for_write() as connection:
+                connection.connect()
+        except self.broker_errors as error:
+            return Pulse("broker", "broker", ok=False, detail=str(error)[:200])
+        return Pulse("broker", "broker")
+
+
+def main() -> None:
+    logs.configure("relay")
+    Process().run()
+
+
+if __name__ == "__main__":
+    main()
