@@ -9,7 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.callbacks.schemas import EndpointSchema
 from gateway.kernel.db import Base
+from gateway.kernel.events import Event
 from gateway.kernel.stateful import Recorded, Stateful, Transitions
+from gateway.merchants.models import Merchant
 
 
 class EndpointStatus(StrEnum):
@@ -29,7 +31,7 @@ class Endpoint(Recorded, Base):
     __tablename__ = "callback_endpoints"
     KIND, PREFIX, TRANSITIONS, SCHEMA = "endpoint", "we", ENDPOINT_TRANSITIONS, EndpointSchema()
 
-    merchant_id: Mapped[str] = mapped_column(ForeignKey("merchants.id"))
+    merchant_id: Mapped[str] = mapped_column(ForeignKey(Merchant.id))
     url: Mapped[str]
     events: Mapped[list[Any]]
     description: Mapped[str | None]
@@ -60,9 +62,9 @@ class Delivery(Stateful, Base):
 
     merchant_id: Mapped[str]
     livemode: Mapped[bool]
-    event_id: Mapped[str] = mapped_column(ForeignKey("events.id"))
+    event_id: Mapped[str] = mapped_column(ForeignKey(Event.id))
     event_type: Mapped[str]
-    endpoint_id: Mapped[str] = mapped_column(ForeignKey("callback_endpoints.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey(Endpoint.id))
     attempted: Mapped[int] = mapped_column(default=0)  # attempts made, of which each has a row
 
     __table_args__ = (
@@ -84,7 +86,7 @@ class Attempt(Base):
     __tablename__ = "callback_attempts"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    delivery_id: Mapped[str] = mapped_column(ForeignKey("callback_deliveries.id"))
+    delivery_id: Mapped[str] = mapped_column(ForeignKey(Delivery.id))
     number: Mapped[int]
     started_at: Mapped[datetime]  # wall time, as signed
     duration_ms: Mapped[int]

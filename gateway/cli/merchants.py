@@ -5,15 +5,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
+from gateway.dev import seed as seeding
 from gateway.kernel.db import transaction
 from gateway.kernel.errors import NotFound
 from gateway.merchants import service
 from gateway.merchants.models import ApiKey, Merchant
-from gateway.settings import settings
 
 ACTOR = "operator:cli"
-DEMO_NAME = "Demo Store"
-DEMO_PAIR = "key_test_abc123:secret_test_xyz789"
 
 
 @main_group.group()
@@ -108,21 +106,14 @@ def revoke_key(key: str, as_json: bool) -> None:
 @json_option
 def seed(origin: tuple[str, ...], as_json: bool) -> None:
     """Create the merchant "Demo Store" with its well-known test key. Not in production."""
-    if settings().is_production:
-        raise click.ClickException("The demo's key is public: it is never seeded in production.")
-    with transaction(actor=ACTOR) as tx:
-        merchant = tx.scalar(select(Merchant).filter_by(name=DEMO_NAME))
-        if merchant is None:
-            merchant = service.create(tx, name=DEMO_NAME)
-            service.create_key(tx, merchant, livemode=False, name="demo", pair=DEMO_PAIR)
-        if origin:
-            service.change(tx, merchant.id, {"allowed_origins": list(origin)})
-    key, _, secret = DEMO_PAIR.partition(":")
-    show({"merchant": merchant.id, "key": key, "secret": secret}, as_json=as_json)
+    seeded = seeding.seed(origin)
+    show(vars(seeded), as_json=as_json)
 
 
 def find(tx: Session, name: str) -> Merchant:
-    merchant: Merchant | None = tx.scalar(select(Merchant).where((Merchant.id == name) | (Merchant.name == name)))
+    merchant: Merchant | None = tx.scalar(
+        select(Merchant).where((Merchant.id == name) | (Merchant.name == name))
+    )
     if merchant is None:
         raise NotFound(f"There is no merchant {name!r}. See: gateway merchants list")
     return merchant

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.kernel.db import Base
 from gateway.kernel.stateful import Recorded, Transitions
+from gateway.merchants.models import Merchant
 from gateway.orders.schemas import OrderSchema
 
 
@@ -37,7 +38,7 @@ class Order(Recorded, Base):
     __tablename__ = "orders"
     KIND, PREFIX, TRANSITIONS, SCHEMA = "order", "ord", TRANSITIONS, OrderSchema()
 
-    merchant_id: Mapped[str] = mapped_column(ForeignKey("merchants.id"))
+    merchant_id: Mapped[str] = mapped_column(ForeignKey(Merchant.id))
     reference: Mapped[str | None]
     currency: Mapped[str]
     amount: Mapped[int]

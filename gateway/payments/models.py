@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.kernel.db import Base
 from gateway.kernel.stateful import Recorded, Transitions
+from gateway.merchants.models import Merchant
+from gateway.orders.models import Order
 from gateway.payments.schemas import PaymentSchema
 
 
@@ -67,8 +69,8 @@ class Payment(Recorded, Base):
     __tablename__ = "payments"
     KIND, PREFIX, TRANSITIONS, SCHEMA = "payment", "pay", TRANSITIONS, PaymentSchema()
 
-    merchant_id: Mapped[str] = mapped_column(ForeignKey("merchants.id"))
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    merchant_id: Mapped[str] = mapped_column(ForeignKey(Merchant.id))
+    order_id: Mapped[str] = mapped_column(ForeignKey(Order.id))
     order_reference: Mapped[str | None]
     attempt: Mapped[int]
     amount: Mapped[int]

@@ -1,0 +1,31 @@
+"""`./run reset`: forget everything the demo has kept. Refuses while a demo runs."""
+
+import fcntl
+import shutil
+import sys
+
+from gateway.cli import ROOT
+from gateway.dev.embedded import Postgres
+
+VAR = ROOT / "var"
+KEPT = ("install.log",)
+
+
+def main() -> None:
+    VAR.mkdir(exist_ok=True)
+    with (VAR / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit("A demo runs in this folder: end it with Ctrl-C first.")
+        Postgres.at(VAR / "postgres").erase()
+        for path in VAR.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in KEPT:
+                path.unlink()
+    print("Forgotten: the demo's database, messages, sandbox and logs.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Every process of a gateway on one machine, as a supervisor runs them.
+
+The demo and the journey tests start the same list; nothing here is imported by the product.
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from gateway.dev.supervisor import Process
+
+ROOT = Path(__file__).parents[2]
+QUEUES = ("stripe", "callbacks", "clock")
+SERVERS = ("postgres", "redis")
+SLOTS = {"stripe": 8, "callbacks": 8, "clock": 1}
+
+
+@dataclass(frozen=True)
+class Ports:
+    web: int
+    sandbox: int
+    store: int
+    flower: int
+
+    @staticmethod
+    def url(port: int) -> str:
+        return f"http://127.0.0.1:{port}"
+
+
+def environment(
+    ports: Ports, *, database_url: str, migration_url: str, redis_url: str, secret_key: str
+) -> dict[str, str]:
+    """The variables that all processes share, and that `var/demo.env` gives to the commands.
+
+    With STRIPE_SECRET_KEY in the caller's environment that Stripe is used instead of the sandbox.
+    """
+    stripe = {
+        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
+        "STRIPE_API_BASE": Ports.url(ports.sandbox),
+    }
+    if "STRIPE_SECRET_KEY" in os.environ:
+        names = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
+        stripe = {"STRIPE_WEBHOOK_SECRET": stripe["STRIPE_WEBHOOK_SECRET"]} | {
+            name: os.environ[name] for name in names if name in os.environ
+        }
+    return stripe | {
+        "GATEWAY_ENV": os.environ.get("GATEWAY_ENV", "demo"),
+        "GATEWAY_SECRET_KEY": secret_key,
+        "GATEWAY_BASE_URL": Ports.url(ports.web),
+        "DATABASE_URL": database_url,
+        "GATEWAY_MIGRATION_URL": migration_url,
+        "REDIS_URL": redis_url,
+        "DEMO_STORE_URL": Ports.url(ports.store),
+        "DEMO_FLOWER_URL": Ports.url(ports.flower),
+        "DEMO_SANDBOX_URL": Ports.url(ports.sandbox),
+    }
+
+
+def processes(
+    ports: Ports, env: Mapping[str, str], *, var: Path, servers: tuple[str, ...] = SERVERS
+) -> list[Process]:
+    """Web, relay, a worker per queue, beat, Flower, the store and the sandbox.
+
+    `servers` are the names of the embedded servers that the same supervisor runs.
+    """
+    shared = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
+    celery = (sys.executable, "-m", "celery", "-A", "workers.app")
+
+    def process(
+        name: str, *command: str, ready: str | None = None, after: tuple[str, ...] = ()
+    ) -> Process:
+        return Process(
+            name=name,
+            command=command,
+            env={**shared, "GATEWAY_PROCESS": name},
+            cwd=ROOT,
+            ready=None if ready is None else lambda: answers(ready),
+            after=(*servers, *after),
+        )
+
+    listed = [
+        process("web", *web(ports.web), ready=f"{Ports.url(ports.web)}/healthz"),
+        process("relay", sys.executable, "-m", "workers.relay"),
+        *(process(f"worker-{queue}", *celery, *worker(queue)) for queue in QUEUES),
+        process(
+            "store",
+            *(sys.executable, "-m", "gateway.dev.store", "--port", str(ports.store)),
+            *("--gateway", Ports.url(ports.web), "--memory", str(var / "store.json")),
+            ready=f"{Ports.url(ports.store)}/healthz",
+            after=("web",),
+        ),
+        process(
+            "beat",
+            *(*celery, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "-l", "WARNING"),
+            after=("store",),
+        ),
+        process(
+            "flower",
+            *(*celery, "flower", "--address=127.0.0.1", f"--port={ports.flower}"),
+            ready=f"{Ports.url(ports.flower)}/healthcheck",
+            after=("store",),
+        ),
+    ]
+    if env.get("STRIPE_API_BASE") == Ports.url(ports.sandbox):
+        listed.insert(0, process("sandbox", *sandbox(ports, var), ready=sandbox_health(ports)))
+    return listed
+
+
+def web(port: int) -> tuple[str, ...]:
+    # Blocking threads wait for PostgreSQL, so a few per worker keep both cores busy.
+    options = ("--workers", "2", "--blocking-threads", "8", "--no-ws", "--respawn-failed-workers")
+    where = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port))
+    return (sys.executable, "-m", "granian", *where, *options, "--log-level", "warning", "wsgi:app")
+
+
+def worker(queue: str) -> tuple[str, ...]:
+    """Threads: a task waits for Stripe or a merchant, each call with a deadline of its own."""
+    pool = ("worker", "-Q", queue, "-n", f"{queue}@%h", "-P", "threads", "-c", str(SLOTS[queue]))
+    return (*pool, "-E", "--without-gossip", "--without-mingle", "-l", "INFO")
+
+
+def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:
+    where = ("--port", str(ports.sandbox), "--database", str(var / "sandbox.sqlite3"))
+    hook = f"{Ports.url(ports.web)}/webhooks/stripe"
+    return (sys.executable, "-m", "gateway.dev.sandbox", *where, "--webhook-url", hook)
+
+
+def sandbox_health(ports: Ports) -> str:
+    return f"{Ports.url(ports.sandbox)}/_sandbox/health"
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
