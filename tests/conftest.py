@@ -5,12 +5,16 @@ migrated template. Only clocks and faults are ever faked.
 """
 
 import os
+import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import pytest
+import requests
 
 # Read by modules as they are imported, so it stands before every import of the gateway.
 os.environ |= {
@@ -31,8 +35,12 @@ from sqlalchemy import select, text  # noqa: E402
 
 from gateway.app import create_app  # noqa: E402
 from gateway.dev import embedded  # noqa: E402
+from gateway.dev.ports import free_port  # noqa: E402
+from gateway.dev.stack import answers  # noqa: E402
+from gateway.dev.walk import wait_for  # noqa: E402
 from gateway.kernel import crashpoints, db  # noqa: E402
 from gateway.kernel.events import Event  # noqa: E402
+from gateway.kernel.heartbeats import Pulse, beat  # noqa: E402
 from gateway.kernel.http import Caller  # noqa: E402
 from gateway.merchants import service as merchants  # noqa: E402
 from gateway.migrations.upgrade import migrate  # noqa: E402
@@ -133,3 +141,112 @@ def sql(database: str) -> Callable[..., Any]:
             return result.scalar() if result.returns_rows else None
 
     return run
+
+
+class Stripe:
+    """The sandbox as a test sees it: what a shopper does, what Stripe holds, its faults and clock."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = requests.Session()
+
+    def lever(self, method: str, path: str, **body: Any) -> Any:
+        answer = self.http.request(method, f"{self.url}/_sandbox/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def faults(self, **rates: Any) -> None:
+        self.lever("PUT", "faults", **rates)
+
+    def pay(self, checkout_url: str, card: str = "4242424242424242", **form: str) -> int:
+        filled = {
+            "card_number": card,
+            "exp_month": "12",
+            "exp_year": "2034",
+            "cvc": "123",
+            "email": "shopper@example.com",
+        } | form
+        answer = self.http.post(checkout_url, data=filled, allow_redirects=False, timeout=10)
+        return answer.status_code
+
+    def get(self, path: str, **params: Any) -> Any:
+        """A question to the API itself, past the gateway."""
+        headers = {"Authorization": "Bearer sk_test_gateway"}
+        answer = self.http.get(f"{self.url}/v1/{path}", params=params, headers=headers, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def sessions(self, payment_id: str | None = None) -> list[dict[str, Any]]:
+        rows = self.get("checkout/sessions", limit="100")["data"]
+        return [row for row in rows if payment_id in (None, row["client_reference_id"])]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Oldest first, as full events."""
+        return list(reversed(self.get("events", limit="100")["data"]))
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    database = tmp_path_factory.mktemp("stripe") / "sandbox.sqlite3"
+    command = [sys.executable, "-m", "gateway.dev.sandbox", f"--port={port}"]
+    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    process = subprocess.Popen([*command, f"--database={database}"], env=env)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for("the sandbox", lambda: answers(f"{url}/_sandbox/health"), seconds=20)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def stripe(database: str, sandbox_process: str, monkeypatch: pytest.MonkeyPatch) -> Stripe:
+    """An empty Stripe without faults, which the gateway of this test talks to."""
+    monkeypatch.setenv("STRIPE_API_BASE", sandbox_process)
+    forget()
+    sandbox = Stripe(sandbox_process)
+    sandbox.lever("POST", "reset")
+    sandbox.lever("DELETE", "faults")
+    return sandbox
+
+
+@pytest.fixture
+def drain(database: str) -> Callable[..., int]:
+    """Do everything the system owes now: relay, the tasks it hints, relay again, in this process.
+
+    As in production a hint is acted upon after the relay's transaction. Returns the tasks run.
+    """
+    from workers import relay
+    from workers.app import app
+
+    def run(*, only: str = "", shuffle: random.Random | None = None) -> int:
+        done = 0
+        for _ in range(200):
+            hints: list[tuple[str, str]] = []
+            with db.transaction(actor="test:heartbeat") as tx:
+                for queue in ("stripe", "callbacks", "clock"):
+                    beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=50))
+            worked = relay.Relay(hints.extend).run_once()
+            if shuffle:
+                shuffle.shuffle(hints)
+            for name, subject in hints:
+                if name.startswith(only):
+                    app.tasks[name](subject)
+                    done += 1
+            if not worked or (only and not any(name.startswith(only) for name, _ in hints)):
+                return done
+        raise AssertionError("it never came to rest")
+
+    return run
+
+
+@pytest.fixture
+def advance(sql: Callable[..., Any]) -> Callable[[float], None]:
+    """Move the gateway's clock."""
+
+    def move(seconds: float) -> None:
+        sql("UPDATE clock SET offset_seconds = offset_seconds + :n", n=seconds)
+
+    return move

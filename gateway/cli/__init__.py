@@ -4,18 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.dev.places import DEMO_ENV
 from gateway.kernel.errors import GatewayError
 from gateway.migrations.upgrade import WrongRole
 from gateway.settings import InvalidSettings
-
-ROOT = Path(__file__).parents[2]
-DEMO_ENV = ROOT / "var" / "demo.env"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,8 +19,8 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from gateway.cli import DEMO_ENV, ROOT
 from gateway.dev.embedded import APP, OWNER, Postgres, Redis, ensure_database
+from gateway.dev.places import DEMO_ENV, VAR
 from gateway.dev.ports import Unusable, free_port
 from gateway.dev.seed import KEY, SECRET, seed
 from gateway.dev.stack import Ports, environment, processes
@@ -30,7 +30,6 @@ from gateway.kernel.db import engine, transaction
 from gateway.migrations.upgrade import WrongRole, migrate, role_of
 from gateway.settings import InvalidSettings
 
-VAR = ROOT / "var"
 DATABASE = "gateway"
 PREFERRED = {"sandbox": 4242, "store": 8001, "flower": 5555}
 READY_SECONDS = 60

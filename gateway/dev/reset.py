@@ -4,10 +4,9 @@ import fcntl
 import shutil
 import sys
 
-from gateway.cli import ROOT
 from gateway.dev.embedded import Postgres
+from gateway.dev.places import VAR
 
-VAR = ROOT / "var"
 KEPT = ("install.log",)
 
 

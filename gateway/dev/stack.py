@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from gateway.dev.places import ROOT
 from gateway.dev.supervisor import Process
 
-ROOT = Path(__file__).parents[2]
 QUEUES = ("stripe", "callbacks", "clock")
 SERVERS = ("postgres", "redis")
 SLOTS = {"stripe": 8, "callbacks": 8, "clock": 1}
