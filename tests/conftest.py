@@ -30,22 +30,21 @@ os.environ |= {
 }
 os.environ.pop("GATEWAY_RETRY_INTERVALS", None)
 
-from flask.testing import FlaskClient  # noqa: E402
-from sqlalchemy import select, text  # noqa: E402
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
+from tests_support import forget
 
-from gateway.app import create_app  # noqa: E402
-from gateway.dev import embedded  # noqa: E402
-from gateway.dev.ports import free_port  # noqa: E402
-from gateway.dev.stack import answers  # noqa: E402
-from gateway.dev.walk import wait_for  # noqa: E402
-from gateway.kernel import crashpoints, db  # noqa: E402
-from gateway.kernel.events import Event  # noqa: E402
-from gateway.kernel.heartbeats import Pulse, beat  # noqa: E402
-from gateway.kernel.http import Caller  # noqa: E402
-from gateway.merchants import service as merchants  # noqa: E402
-from gateway.migrations.upgrade import migrate  # noqa: E402
-from gateway.processor import client as processor  # noqa: E402
-from gateway.settings import settings  # noqa: E402
+from gateway.app import create_app
+from gateway.dev import embedded
+from gateway.dev.machine import free_port
+from gateway.dev.stack import answers
+from gateway.dev.walk import wait_for
+from gateway.kernel import crashpoints, db
+from gateway.kernel.events import Event
+from gateway.kernel.heartbeats import Pulse, beat
+from gateway.kernel.http import Caller
+from gateway.merchants import service as merchants
+from gateway.migrations.upgrade import migrate
 
 TEMPLATE = "gateway_template"
 _number = count(1)
@@ -55,18 +54,8 @@ _number = count(1)
 def servers() -> Iterator[embedded.Servers]:
     with embedded.temporary_servers() as running:
         embedded.ensure_database(running.postgres, TEMPLATE)
-        migrate(
-            migration_url=running.postgres.url(embedded.OWNER, TEMPLATE), app_role=embedded.APP
-        )
+        migrate(migration_url=running.postgres.url(embedded.OWNER, TEMPLATE), app_role=embedded.APP)
         yield running
-
-
-def forget() -> None:
-    """Drop what the process remembers of its settings and connections."""
-    if db.engine.cache_info().currsize:
-        db.engine().dispose()
-    for remembered in (db.engine, settings, processor._client):
-        remembered.cache_clear()
 
 
 @pytest.fixture

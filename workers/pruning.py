@@ -31,7 +31,9 @@ def step(tx: Session, run: Run) -> bool:
 
 
 def _prune(tx: Session, model: Any, *conditions: ColumnElement[bool]) -> int:
-    row: ColumnElement[Any] = literal_column("ctid")  # deleting by place needs no key and works for every table
+    row: ColumnElement[Any] = literal_column(
+        "ctid"
+    )  # deleting by place needs no key and works for every table
     batch = select(row).select_from(model).where(*conditions).limit(BATCH)
     gone = tx.execute(
         bulk_delete(model)

@@ -20,8 +20,8 @@ import requests
 from sqlalchemy import text
 
 from gateway.dev.embedded import APP, OWNER, Postgres, Redis, ensure_database
+from gateway.dev.machine import Unusable, free_port
 from gateway.dev.places import DEMO_ENV, VAR
-from gateway.dev.ports import Unusable, free_port
 from gateway.dev.seed import KEY, SECRET, seed
 from gateway.dev.stack import Ports, environment, processes
 from gateway.dev.supervisor import Supervisor

@@ -7,7 +7,7 @@ import sys
 from gateway.dev.embedded import Postgres
 from gateway.dev.places import VAR
 
-KEPT = ("install.log",)
+KEPT = ("install.log", "install.lock", "demo.lock")
 
 
 def main() -> None:

@@ -27,7 +27,6 @@ FROM_INTENT = {
     "succeeded": S.SUCCEEDED,
     "requires_capture": S.AUTHORIZED,
     "processing": S.PROCESSING,
-    "canceled": S.CANCELLED,
 }
 
 
@@ -37,14 +36,15 @@ def verdict(session: CheckoutSession) -> PaymentStatus:
     A decline inside an open session is no failure: the shopper may try another card. Only a
     session that is complete or expired without money proves one.
     """
-    intent = session.intent
-    if intent is not None and intent.status in FROM_INTENT:
-        return FROM_INTENT[intent.status]
-    if session.status == "expired":
+    said = session.intent.status if session.intent is not None else None
+    if said in FROM_INTENT:
+        return FROM_INTENT[said]
+    if session.status == "expired":  # Stripe cancels its intent as well
         return S.EXPIRED
+    if said == "canceled":
+        return S.CANCELLED
     if session.status == "complete":
-        declined = intent is not None and intent.status == "requires_payment_method"
-        return S.FAILED if declined else S.PROCESSING
+        return S.FAILED if said == "requires_payment_method" else S.PROCESSING
     return S.REQUIRES_ACTION
 
 

@@ -37,7 +37,11 @@ def test_a_payment_is_opened_paid_and_told(client, shop, stripe, drain, history)
     drain()
 
     paid = read(client, shop, payment["id"])
-    assert (paid["status"], paid["amount_captured"], paid["checkout_url"]) == ("succeeded", 50000, None)
+    assert (paid["status"], paid["amount_captured"], paid["checkout_url"]) == (
+        "succeeded",
+        50000,
+        None,
+    )
     assert history(payment["id"]) == [
         "payment.created",
         "payment.requires_action",

@@ -1,0 +1,218 @@
+"""The pages a person sees: the hosted payment page, its 3D Secure step, and a small front page.
+
+Reads forms and shows outcomes; what a payment does is decided in `payments`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from gateway.dev.sandbox import instruments, money, objects, payments, sessions
+from gateway.dev.sandbox.context import Sandbox, Work
+from gateway.dev.sandbox.instruments import FormError, Instrument
+from gateway.dev.sandbox.payments import Outcome
+from gateway.dev.sandbox.store import Object
+
+# Submitting ends in a redirect to the merchant, and browsers hold redirects to form-action too.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
+    " form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
+)
+_MESSAGES = {
+    "complete": ("paid", "Already paid", "This payment has been made. There is nothing to do."),
+    "expired": (
+        "expired",
+        "This page has expired",
+        "No payment was made. Go back to the shop to start again.",
+    ),
+    "missing": ("missing", "Nothing here", "There is no such checkout session in this sandbox."),
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the form shows: the values given so far, what went wrong, and in which field."""
+
+    values: Mapping[str, str]
+    alert: str = ""
+    wrong: str = ""
+
+
+def blueprint(sandbox: Sandbox) -> Blueprint:
+    pages = Blueprint("pages", __name__)
+
+    @pages.after_request
+    def protect(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    _front(pages, sandbox)
+    _hosted_page(pages, sandbox)
+    return pages
+
+
+def _front(pages: Blueprint, sandbox: Sandbox) -> None:
+    @pages.get("/")
+    def front() -> ResponseReturnValue:
+        with sandbox.work() as work:
+            sessions.expire_due(work)
+            recent = work.tx.newest("checkout.session", limit=12)
+            events = work.tx.newest("event", limit=12)
+        return render_template(
+            "index.html",
+            sessions=recent,
+            events=events,
+            webhook_url=sandbox.webhook_url,
+            version=objects.API_VERSION,
+            total=_total,
+        )
+
+
+def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
+    @pages.get("/c/pay/<id>")
+    def show(id: str) -> ResponseReturnValue:
+        with sandbox.work() as work:
+            session = _look_up(work, id)
+            if session is None or session["status"] != "open":
+                return _closed(session)
+            if payments.challenged(work, session):
+                return _challenge(session)
+            return _form(work, session, Filled(_prefilled(session)))
+
+    @pages.post("/c/pay/<id>")
+    def submit(id: str) -> ResponseReturnValue:
+        form = request.form.to_dict()
+        with sandbox.work() as work:
+            session = _look_up(work, id)
+            if session is None or session["status"] != "open":
+                return _after_the_end(session)
+            if form.get("action") == "cancel":
+                return redirect(session["cancel_url"] or f"/c/pay/{id}", 303)
+            return _pay(work, session, form)
+
+
+def _pay(work: Work, session: Object, form: Mapping[str, str]) -> ResponseReturnValue:
+    try:
+        outcome = _attempt(work, session, form)
+    except FormError as error:
+        filled = Filled(form, alert=str(error), wrong=error.field)
+        return _form(work, session, filled, status=400)
+    return _show(work, outcome, form)
+
+
+def _look_up(work: Work, id: str) -> Object | None:
+    sessions.expire_due(work)
+    return work.tx.get("checkout.session", id)
+
+
+def _attempt(work: Work, session: Object, form: Mapping[str, str]) -> Outcome:
+    if "three_ds" in form:
+        authenticated = form["three_ds"] == "complete"
+        return payments.answer_challenge(work, session, authenticated=authenticated)
+    return payments.submit(work, session, _instrument(session, form, now=work.now))
+
+
+def _instrument(session: Object, form: Mapping[str, str], *, now: int) -> Instrument:
+    types = session["payment_method_types"]
+    wants_upi = form.get("method", "") == "upi" or (
+        "method" not in form and "vpa" in form and "card_number" not in form
+    )
+    if "upi" in types and (wants_upi or "card" not in types):
+        return instruments.upi(form)
+    if wants_upi:
+        raise FormError("vpa", "This payment cannot be made with UPI.")
+    return instruments.card(form, now=now)
+
+
+def _show(work: Work, outcome: Outcome, form: Mapping[str, str]) -> ResponseReturnValue:
+    if outcome.result == "challenge":
+        return _challenge(outcome.session)
+    if outcome.result == "declined":
+        return _form(work, outcome.session, Filled(form, alert=outcome.message), status=402)
+    return _back_to_shop(outcome.session) or _message(
+        outcome.session, ("paid", "Paid", "Thank you. The payment was made."), status=200
+    )
+
+
+def _back_to_shop(session: Object) -> ResponseReturnValue | None:
+    """The stored address is kept verbatim; the placeholder is filled in only here."""
+    url = session["success_url"]
+    return redirect(url.replace("{CHECKOUT_SESSION_ID}", session["id"]), 303) if url else None
+
+
+def _after_the_end(session: Object | None) -> ResponseReturnValue:
+    """A submit for a session that is over charges nothing."""
+    if session is not None and session["status"] == "complete":
+        return _back_to_shop(session) or _message(session, _MESSAGES["complete"], status=409)
+    return _closed(session)
+
+
+def _closed(session: Object | None) -> ResponseReturnValue:
+    if session is None:
+        return _message(None, _MESSAGES["missing"], status=404)
+    status = 410 if session["status"] == "expired" else 200
+    return _message(session, _MESSAGES[session["status"]], status=status)
+
+
+def _message(
+    session: Object | None, message: tuple[str, str, str], *, status: int
+) -> ResponseReturnValue:
+    kind, title, text = message
+    link = None
+    if session is not None:
+        url = session["success_url"] if kind == "paid" else session["cancel_url"]
+        link = url and url.replace("{CHECKOUT_SESSION_ID}", session["id"])
+    total = _total(session) if session and kind == "paid" else None
+    page = render_template(
+        "message.html", kind=kind, title=title, text=text, link=link, total=total
+    )
+    return page, status
+
+
+def _challenge(session: Object) -> ResponseReturnValue:
+    return render_template("challenge.html", session=session, total=_total(session))
+
+
+def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> ResponseReturnValue:
+    items = work.tx.notes(session["id"])["items"]
+    types = session["payment_method_types"]
+    chosen = filled.values.get("method") or ("upi" if "vpa" in filled.values else types[0])
+    page = render_template(
+        "pay.html",
+        session=session,
+        items=[item | {"price": money.display(item["amount"], item["currency"])} for item in items],
+        total=_total(session),
+        types=types,
+        chosen=chosen if chosen in types else types[0],
+        filled=filled,
+        cards=instruments.FEATURED,
+        manual=_is_manual(work, session),
+    )
+    return page, status
+
+
+def _is_manual(work: Work, session: Object) -> bool:
+    data: dict[str, Any] = work.tx.notes(session["id"])["intent_data"]
+    return data.get("capture_method") == "manual"
+
+
+def _prefilled(session: Object) -> dict[str, str]:
+    """From the session, and from the links that fill in a test card without any script."""
+    values = {"email": session["customer_email"] or ""}
+    if "upi" in session["payment_method_types"] and session["metadata"].get("vpa"):
+        values["vpa"] = session["metadata"]["vpa"]
+    if request.args.get("vpa"):
+        values["vpa"] = request.args["vpa"]
+    if request.args.get("card") in instruments.CARDS:
+        card = {"card_number": request.args["card"], "exp_month": "12", "exp_year": "34"}
+        values |= card | {"cvc": "123", "method": "card"}
+    return values
+
+
+def _total(session: Object) -> str:
+    return money.display(session["amount_total"], session["currency"])

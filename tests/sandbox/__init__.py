@@ -1,0 +1,1 @@
+"""Tests of the Stripe sandbox, spoken to through stripe-python as the gateway does."""

@@ -1,0 +1,129 @@
+"""The pages a person sees, read as HTML."""
+
+import re
+
+import pytest
+import requests
+
+from .support import Server, rupees
+
+
+def page(sandbox: Server, session_id: str, query: str = "") -> requests.Response:
+    return requests.get(f"{sandbox.url}/c/pay/{session_id}{query}", timeout=10)
+
+
+def value_of(html: str, name: str) -> str | None:
+    found = re.search(rf'<input id="{name}" name="{name}" value="([^"]*)"', html)
+    return found and found.group(1)
+
+
+def test_the_form_shows_what_is_bought(sandbox: Server):
+    session = sandbox.create(customer_email="ada@example.com")
+
+    shown = page(sandbox, session.id)
+
+    assert shown.status_code == 200
+    for text in ("Lamp", "Qty 2", "$50.00", "No money moves here", "Test cards", "4000 ··· 0002"):
+        assert text in shown.text
+    assert value_of(shown.text, "email") == "ada@example.com"
+    for name in ("card_number", "exp_month", "exp_year", "cvc", "email"):
+        assert f'<label for="{name}">' in shown.text
+    assert "script-src 'self'" in shown.headers["Content-Security-Policy"]
+    assert 'name="vpa"' not in shown.text
+
+
+def test_zero_decimal_amounts_have_no_cents(sandbox: Server):
+    price = {"currency": "jpy", "unit_amount": 1200, "product_data": {"name": "茶"}}
+    session = sandbox.create(line_items=[{"price_data": price, "quantity": 1}])
+
+    assert "¥1,200<" in page(sandbox, session.id).text
+
+
+def test_names_are_escaped(sandbox: Server):
+    price = {"currency": "usd", "unit_amount": 1200, "product_data": {"name": "<script>x"}}
+    session = sandbox.create(line_items=[{"price_data": price, "quantity": 1}])
+
+    assert "<script>x" not in page(sandbox, session.id).text
+
+
+def test_upi_is_prefilled_from_the_metadata(sandbox: Server):
+    session = sandbox.create(**rupees("upi"), metadata={"vpa": "ada@okbank"})
+
+    html = page(sandbox, session.id).text
+
+    assert value_of(html, "vpa") == "ada@okbank"
+    assert 'name="card_number"' not in html
+
+
+def test_two_methods_are_a_choice(sandbox: Server):
+    session = sandbox.create(**rupees())
+
+    html = page(sandbox, session.id).text
+
+    assert len(re.findall(r'name="method"', html)) == 2
+    assert sandbox.submit(session.id, method="upi", vpa="a@b", card_number="").status_code == 400
+    assert (
+        sandbox.submit(session.id, method="upi", vpa="ada@upi", card_number="").status_code == 303
+    )
+
+
+def test_a_test_card_fills_in_without_a_script(sandbox: Server):
+    session = sandbox.create()
+
+    html = page(sandbox, session.id, "?card=4000000000000002").text
+
+    assert value_of(html, "card_number") == "4000000000000002"
+    assert value_of(html, "cvc") == "123"
+
+
+def test_cancel_goes_back_and_leaves_the_session_open(sandbox: Server):
+    session = sandbox.create()
+
+    answer = sandbox.submit(session.id, action="cancel", card_number="")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "https://shop.example/cart")
+    assert sandbox.session(session.id).status == "open"
+
+
+def test_a_paid_session_is_not_paid_again(sandbox: Server):
+    session = sandbox.create()
+    sandbox.pay(session.id)
+
+    again = page(sandbox, session.id)
+
+    assert (again.status_code, "Already paid" in again.text) == (200, True)
+    assert f"session={session.id}" in again.text
+    assert sandbox.pay(session.id).status_code == 303
+
+
+def test_without_a_success_url_there_is_an_own_page(sandbox: Server):
+    session = sandbox.create(success_url=None)
+
+    paid = sandbox.pay(session.id)
+
+    assert (paid.status_code, "Paid" in paid.text) == (200, True)
+    assert sandbox.pay(session.id).status_code == 409
+
+
+def test_expired_and_unknown_pages(sandbox: Server):
+    session = sandbox.create()
+    sandbox.client.v1.checkout.sessions.expire(session.id)
+
+    expired = page(sandbox, session.id)
+
+    assert (expired.status_code, "This page has expired" in expired.text) == (410, True)
+    assert sandbox.pay(session.id).status_code == 410
+    assert page(sandbox, "cs_test_nope").status_code == 404
+    assert sandbox.pay("cs_test_nope").status_code == 404
+
+
+def test_a_reload_during_3ds_asks_again(sandbox: Server):
+    session = sandbox.create()
+    sandbox.pay(session.id, "4000002760003184")
+
+    assert 'name="three_ds"' in page(sandbox, session.id).text
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/sandbox.css", "/assets/pay.js"])
+def test_the_rest_is_served(sandbox: Server, path: str):
+    assert requests.get(sandbox.url + path, timeout=10).status_code == 200
