@@ -133,7 +133,7 @@ def sql(database: str) -> Callable[..., Any]:
 
 
 class Stripe:
-    """The sandbox as a test sees it: what a shopper does, what Stripe holds, its faults and clock."""
+    """The sandbox as a test sees it: a shopper's hands, Stripe's memory, its faults and clock."""
 
     def __init__(self, url: str) -> None:
         self.url = url

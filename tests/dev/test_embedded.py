@@ -212,10 +212,10 @@ def test_root_may_start_it_from_a_folder_nobody_else_can_enter(
     for name in (machine.WHEEL, f"{machine.WHEEL}.libs"):
         (clone / name).parent.mkdir(mode=0o700, exist_ok=True)
         (clone / name).symlink_to(machine._wheel_folder(machine.WHEEL).parent / name)
-    monkeypatch.setattr(ports, "_wheel_folder", lambda package: clone / package)
+    monkeypatch.setattr(machine, "_wheel_folder", lambda package: clone / package)
     with tempfile.TemporaryDirectory() as shared:
         Path(shared).chmod(0o755)
-        monkeypatch.setattr(ports, "SHARED", Path(shared))
+        monkeypatch.setattr(machine, "SHARED", Path(shared))
 
         postgres = Postgres.at(clone / "var" / "postgres", durable=False)
         postgres.prepare()
@@ -249,8 +249,8 @@ def test_a_folder_that_somebody_else_made_is_not_trusted(tmp_path: Path) -> None
 def test_without_any_server_one_sentence_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ports, "_postgres_folders", lambda: iter([Path("/nonexistent")]))
-    monkeypatch.setattr(ports, "_wheel_folder", lambda _package: Path("/nonexistent"))
+    monkeypatch.setattr(machine, "_postgres_folders", lambda: iter([Path("/nonexistent")]))
+    monkeypatch.setattr(machine, "_wheel_folder", lambda _package: Path("/nonexistent"))
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(machine.Unusable, match="install your system's postgresql"):
         machine.postgres_binaries()

@@ -1,27 +1,17 @@
 """The main path, task by task in this process, against the real sandbox."""
 
-import stripe as sdk
+from tests_support import tell
 
 BODY = {"order_id": "ord_test_001", "amount": 50000, "currency": "INR", "method": "upi"}
 
 
 def create(client, shop, **changes):
     body = BODY | {"vpa": "test@upi"} | changes
-    answer = client.post("/api/v1/payments", json=body, headers=shop.headers)
-    return answer
+    return client.post("/api/v1/payments", json=body, headers=shop.headers)
 
 
 def read(client, shop, payment_id):
     return client.get(f"/api/v1/payments/{payment_id}", headers=shop.headers).json
-
-
-def tell(client, event):
-    """Deliver a Stripe event as Stripe would."""
-    import json
-
-    raw = json.dumps(event)
-    header = sdk.WebhookSignature.generate_signature_header(raw, "whsec_test_of_stripe")
-    return client.post("/webhooks/stripe", data=raw, headers={"Stripe-Signature": header})
 
 
 def test_a_payment_is_opened_paid_and_told(client, shop, stripe, drain, history):
