@@ -1,9 +1,13 @@
 """What tests and fixtures share: signing as Stripe does, and forgetting a process's memory."""
 
 import json
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import stripe as sdk
+from standardwebhooks import Webhook
 
 from gateway.kernel import db
 from gateway.processor import client as processor
@@ -29,3 +33,55 @@ def tell(client: Any, event: dict[str, Any]) -> Any:
     """Deliver a Stripe event to the gateway as Stripe would."""
     raw = json.dumps(event)
     return client.post("/webhooks/stripe", data=raw, headers=signed(raw))
+
+
+class Receiver:
+    """A merchant's server: remembers every callback, answers as it is told (200 after that)."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.secret = ""
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.calls.append((dict(self.headers), body))
+                status, headers, content = outer.answers.pop(0) if outer.answers else (200, {}, b"")
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                with suppress(OSError):
+                    self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def register(self, client: Any, shop: Any, **fields: Any) -> dict[str, Any]:
+        answer = client.post(
+            "/api/v1/webhook-endpoints", json={"url": self.url} | fields, headers=shop.headers
+        )
+        assert answer.status_code == 201, answer.json
+        self.secret = answer.json["secret"]
+        return dict(answer.json)
+
+    def verified(self) -> list[dict[str, Any]]:
+        """Every call's body, after the receiver's own library has checked it."""
+        webhook = Webhook(self.secret)
+        return [webhook.verify(body, headers) for headers, body in list(self.calls)]
+
+    def types(self) -> list[str]:
+        return [body["type"] for body in self.verified()]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

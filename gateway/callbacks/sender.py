@@ -128,7 +128,7 @@ def _handle(url: str, headers: dict[str, str], body: bytes, answer: _Answer) -> 
     curl.setopt(pycurl.NOSIGNAL, 1)
     curl.setopt(pycurl.FOLLOWLOCATION, 0)
     curl.setopt(pycurl.PROXY, "")
-    curl.setopt(pycurl.PROTOCOLS_STR, "http,https")
+    curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
     curl.setopt(pycurl.WRITEFUNCTION, answer.on_body)
     curl.setopt(pycurl.HEADERFUNCTION, answer.on_header)
     return curl
