@@ -59,6 +59,11 @@ app.conf.update(
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        # Publishing gives up soon: the relay's next pass tries again anyway.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.2,
     },
     beat_schedule=celerybeat_schedule.SCHEDULE,
     beat_max_loop_interval=2,
