@@ -23,7 +23,7 @@ from gateway.dev.embedded import APP, OWNER, Postgres, Redis, ensure_database
 from gateway.dev.machine import Unusable, free_port
 from gateway.dev.places import DEMO_ENV, VAR
 from gateway.dev.seed import KEY, SECRET, seed
-from gateway.dev.stack import Ports, environment, processes
+from gateway.dev.stack import Ports, clockwork, environment, processes
 from gateway.dev.supervisor import Supervisor
 from gateway.dev.walk import Stuck, Walk, Walked, wait_for
 from gateway.kernel.db import engine, transaction
@@ -91,7 +91,9 @@ def _demo(options: argparse.Namespace, began: float) -> int:
             say("Paying once through the whole path ...")
             walk = Walk(Ports.url(ports.web), Ports.url(ports.store))
             walked = walk.pay(shopper=env.get("STRIPE_API_BASE") == Ports.url(ports.sandbox))
-            supervisor.wait_ready(READY_SECONDS)
+            if not options.once:  # one payment needs neither beat nor Flower
+                supervisor.add(*clockwork(ports, env, servers=servers))
+                supervisor.wait_ready(READY_SECONDS)
             _report(options, ports, walked, time.monotonic() - began)
             if not options.once:
                 supervisor.run_forever()
@@ -138,6 +140,7 @@ def _servers(supervisor: Supervisor, ports: Ports) -> tuple[dict[str, str], tupl
         ensure_database(postgres, DATABASE)
     env = environment(
         ports,
+        os.environ,
         database_url=urls["DATABASE_URL"],
         migration_url=urls["GATEWAY_MIGRATION_URL"],
         redis_url=redis_url,

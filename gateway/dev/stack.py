@@ -1,5 +1,7 @@
 """Every process of a gateway on one machine, as a supervisor runs them.
 
+`processes` are those that a payment needs, `clockwork` beat and Flower, which it does not.
+
 The demo and the journey tests start the same list; nothing here is imported by the product.
 """
 
@@ -17,6 +19,7 @@ from gateway.dev.supervisor import Process
 
 QUEUES = ("stripe", "callbacks", "clock")
 SERVERS = ("postgres", "redis")
+CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
 SLOTS = {"stripe": 8, "callbacks": 8, "clock": 1}
 
 
@@ -33,24 +36,30 @@ class Ports:
 
 
 def environment(
-    ports: Ports, *, database_url: str, migration_url: str, redis_url: str, secret_key: str
+    ports: Ports,
+    given: Mapping[str, str],
+    *,
+    database_url: str,
+    migration_url: str,
+    redis_url: str,
+    secret_key: str,
 ) -> dict[str, str]:
     """The variables that all processes share, and that `var/demo.env` gives to the commands.
 
-    With STRIPE_SECRET_KEY in the caller's environment that Stripe is used instead of the sandbox.
+    With STRIPE_SECRET_KEY in the `given` environment that Stripe is used instead of the sandbox.
     """
     stripe = {
         "STRIPE_SECRET_KEY": "sk_test_sandbox",
         "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
         "STRIPE_API_BASE": Ports.url(ports.sandbox),
     }
-    if "STRIPE_SECRET_KEY" in os.environ:
+    if "STRIPE_SECRET_KEY" in given:
         names = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
         stripe = {"STRIPE_WEBHOOK_SECRET": stripe["STRIPE_WEBHOOK_SECRET"]} | {
-            name: os.environ[name] for name in names if name in os.environ
+            name: given[name] for name in names if name in given
         }
     return stripe | {
-        "GATEWAY_ENV": os.environ.get("GATEWAY_ENV", "demo"),
+        "GATEWAY_ENV": given.get("GATEWAY_ENV", "demo"),
         "GATEWAY_SECRET_KEY": secret_key,
         "GATEWAY_BASE_URL": Ports.url(ports.web),
         "DATABASE_URL": database_url,
@@ -65,64 +74,65 @@ def environment(
 def processes(
     ports: Ports, env: Mapping[str, str], *, var: Path, servers: tuple[str, ...] = SERVERS
 ) -> list[Process]:
-    """Web, relay, a worker per queue, beat, Flower, the store and the sandbox.
+    """Web, relay, a worker per queue, the store and the sandbox.
 
     `servers` are the names of the embedded servers that the same supervisor runs.
     """
-    shared = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
-    celery = (sys.executable, "-m", "celery", "-A", "workers.app")
-
-    def process(
-        name: str, *command: str, ready: str | None = None, after: tuple[str, ...] = ()
-    ) -> Process:
-        return Process(
-            name=name,
-            command=command,
-            env={**shared, "GATEWAY_PROCESS": name},
-            cwd=ROOT,
-            ready=None if ready is None else lambda: answers(ready),
-            after=(*servers, *after),
-        )
-
     listed = [
-        process("web", *web(ports.web), ready=f"{Ports.url(ports.web)}/healthz"),
-        process("relay", sys.executable, "-m", "workers.relay"),
-        *(process(f"worker-{queue}", *celery, *worker(queue)) for queue in QUEUES),
-        process(
-            "store",
-            *(sys.executable, "-m", "gateway.dev.store", "--port", str(ports.store)),
-            *("--gateway", Ports.url(ports.web), "--memory", str(var / "store.json")),
-            ready=f"{Ports.url(ports.store)}/healthz",
-            after=("web",),
-        ),
-        process(
-            "beat",
-            *(*celery, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "-l", "WARNING"),
-            after=("store",),
-        ),
-        process(
-            "flower",
-            *(*celery, "flower", "--address=127.0.0.1", f"--port={ports.flower}"),
-            ready=f"{Ports.url(ports.flower)}/healthcheck",
-            after=("store",),
+        _process("web", web(ports.web), env, servers, ready=f"{Ports.url(ports.web)}/healthz"),
+        _process("relay", (sys.executable, "-m", "workers.relay"), env, servers),
+        *(_process(f"worker-{queue}", worker(queue), env, servers) for queue in QUEUES),
+        _process(
+            "store", store(ports, var), env, ("web",), ready=f"{env['DEMO_STORE_URL']}/healthz"
         ),
     ]
     if env.get("STRIPE_API_BASE") == Ports.url(ports.sandbox):
-        listed.insert(0, process("sandbox", *sandbox(ports, var), ready=sandbox_health(ports)))
+        health = f"{Ports.url(ports.sandbox)}/_sandbox/health"
+        listed.insert(0, _process("sandbox", sandbox(ports, var), env, servers, ready=health))
     return listed
 
 
+def clockwork(
+    ports: Ports, env: Mapping[str, str], *, servers: tuple[str, ...] = SERVERS
+) -> list[Process]:
+    health = f"{Ports.url(ports.flower)}/healthcheck"
+    flower = (*CELERY, "flower", "--address=127.0.0.1", f"--port={ports.flower}")
+    beat = (*CELERY, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "-l", "WARNING")
+    return [
+        _process("beat", beat, env, servers),
+        _process("flower", flower, env, servers, ready=health),
+    ]
+
+
+def _process(
+    name: str,
+    command: tuple[str, ...],
+    env: Mapping[str, str],
+    after: tuple[str, ...],
+    *,
+    ready: str | None = None,
+) -> Process:
+    return Process(
+        name=name,
+        command=command,
+        env={**os.environ, **env, "PYTHONUNBUFFERED": "1", "GATEWAY_PROCESS": name},
+        cwd=ROOT,
+        ready=None if ready is None else lambda: answers(ready),
+        after=after,
+    )
+
+
 def web(port: int) -> tuple[str, ...]:
-    # Blocking threads wait for PostgreSQL, so a few per worker keep both cores busy.
-    options = ("--workers", "2", "--blocking-threads", "8", "--no-ws", "--respawn-failed-workers")
+    """One worker: a second would take longer to start than a laptop's load is worth."""
     where = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port))
+    options = ("--blocking-threads", "16", "--no-ws", "--respawn-failed-workers")
     return (sys.executable, "-m", "granian", *where, *options, "--log-level", "warning", "wsgi:app")
 
 
 def worker(queue: str) -> tuple[str, ...]:
     """Threads: a task waits for Stripe or a merchant, each call with a deadline of its own."""
     pool = ("worker", "-Q", queue, "-n", f"{queue}@%h", "-P", "threads", "-c", str(SLOTS[queue]))
-    return (*pool, "-E", "--without-gossip", "--without-mingle", "-l", "INFO")
+    return (*CELERY, *pool, "-E", "--without-gossip", "--without-mingle", "-l", "INFO")
 
 
 def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:
@@ -131,8 +141,9 @@ def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:
     return (sys.executable, "-m", "gateway.dev.sandbox", *where, "--webhook-url", hook)
 
 
-def sandbox_health(ports: Ports) -> str:
-    return f"{Ports.url(ports.sandbox)}/_sandbox/health"
+def store(ports: Ports, var: Path) -> tuple[str, ...]:
+    where = ("--port", str(ports.store), "--gateway", Ports.url(ports.web))
+    return (sys.executable, "-m", "gateway.dev.store", *where, "--memory", str(var / "store.json"))
 
 
 def answers(url: str) -> bool:

@@ -171,6 +171,11 @@ class Supervisor:
                 raise TimeoutError(f"Not ready after {timeout:g} s: {slow[0].story()}")
             time.sleep(POLL_SECONDS / 2)
 
+    def pid(self, name: str) -> int | None:
+        """The process as it runs now; None while it is down."""
+        popen = self._children[name].popen
+        return popen.pid if popen else None
+
     def run_forever(self) -> None:
         """Sleep until Ctrl-C or TERM, then stop. Main thread only."""
         try:
