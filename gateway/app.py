@@ -6,6 +6,7 @@ from gateway import health
 from gateway.callbacks.routes import api as callbacks
 from gateway.checkout.routes import pages as checkout
 from gateway.kernel import logs, problems, requests
+from gateway.kernel.db import refuse_wrong_role
 from gateway.kernel.http import MAX_BODY
 from gateway.merchants.routes import api as merchants
 from gateway.orders.routes import api as orders
@@ -16,9 +17,10 @@ from gateway.stripe_events.routes import webhooks
 
 
 def create_app() -> Flask:
-    """The web process. Raises `InvalidSettings` when the environment cannot be used."""
+    """The web process. Raises `InvalidSettings` or `WrongRole` when it must not run like this."""
     settings()
     logs.configure("web")
+    refuse_wrong_role()
     app = Flask("gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = True

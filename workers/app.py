@@ -8,16 +8,17 @@ no results here: time and outcomes live in the database.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
 from sqlalchemy.exc import SQLAlchemyError
 
 import celerybeat_schedule
 from gateway.kernel import logs
-from gateway.kernel.db import transaction
+from gateway.kernel.db import refuse_wrong_role, transaction
 from gateway.kernel.heartbeats import EVERY_SECONDS, Pulse, beat
 from gateway.settings import settings
 
@@ -85,11 +86,14 @@ def task(name: str) -> Callable[[Task], Any]:
 
     def declare(work: Task) -> Any:
         def run(subject: str) -> None:
-            logs.bind(task=name, subject=subject)
+            logs.bind(actor=f"task:{name}", subject=subject)
+            began = time.monotonic()
             try:
                 work(subject)
             except Exception as error:
                 log.error("task failed", exc_info=error)
+            else:
+                log.info("task", ms=round((time.monotonic() - began) * 1000, 1))
 
         return app.task(name=name)(run)
 
@@ -126,6 +130,11 @@ class _Pulse(threading.Thread):
 
 
 _pulse: _Pulse | None = None
+
+
+@worker_init.connect
+def _check(**_: Any) -> None:
+    refuse_wrong_role()
 
 
 @worker_ready.connect

@@ -8,7 +8,10 @@ from gateway.callbacks.sender import post
 from gateway.callbacks.signing import headers_of
 from gateway.kernel.db import transaction
 from gateway.kernel.due import claim
+from gateway.kernel.logs import get_logger
 from workers.app import task
+
+log = get_logger(__name__)
 
 DELIVER = "callbacks.deliver"
 
@@ -27,5 +30,6 @@ def deliver(delivery_id: str) -> None:
         at=datetime.now(UTC),
     )
     result = post(outgoing.url, headers=headers, body=outgoing.body)
+    log.info("callback", status=result.status_code, error=result.error, ms=result.duration_ms)
     with transaction(actor=f"task:{DELIVER}") as tx:
         delivery.record(tx, claimed, result)

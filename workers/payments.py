@@ -5,6 +5,7 @@
 
 from gateway.kernel.db import transaction
 from gateway.kernel.due import Claim, claim
+from gateway.kernel.logs import get_logger
 from gateway.payments.models import Payment
 from gateway.processor import client
 from gateway.processor.types import (
@@ -19,6 +20,8 @@ from gateway.settlement import apply as settlement
 from gateway.settlement.requests import session_request
 from gateway.stripe_events import service as stripe_events
 from workers.app import task
+
+log = get_logger(__name__)
 
 SUBMIT, REFRESH = "payments.submit", "payments.refresh"
 
@@ -66,5 +69,6 @@ def _apply(name: str, claimed: Claim[Payment], session: CheckoutSession) -> None
 def _unanswered(
     name: str, claimed: Claim[Payment], error: ProcessorError, *, attention: bool
 ) -> None:
+    log.warning("stripe did not settle it", error=str(error), attempt=claimed.attempts)
     with transaction(actor=f"task:{name}") as tx:
         settlement.unanswered(tx, claimed, error, attention=attention)

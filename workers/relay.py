@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from gateway.callbacks import service as callbacks
 from gateway.callbacks.models import Delivery
 from gateway.kernel import logs, runs
-from gateway.kernel.db import transaction
+from gateway.kernel.db import refuse_wrong_role, transaction
 from gateway.kernel.due import is_due
 from gateway.kernel.events import number_new
 from gateway.kernel.heartbeats import EVERY_SECONDS, Pulse, alive, beat
@@ -198,6 +198,7 @@ class Process:
 
 def main() -> None:
     logs.configure("relay")
+    refuse_wrong_role()
     Process().run()
 
 

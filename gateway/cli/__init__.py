@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.dev.places import DEMO_ENV
 from gateway.kernel.errors import GatewayError
-from gateway.migrations.upgrade import WrongRole
+from gateway.kernel.roles import WrongRole
 from gateway.settings import InvalidSettings
 
 

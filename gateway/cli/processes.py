@@ -6,8 +6,9 @@ import sys
 import click
 
 from gateway.cli import json_option, main_group, show
+from gateway.kernel.roles import WrongRole
 from gateway.migrations import head
-from gateway.migrations.upgrade import WrongRole, migrate, role_of
+from gateway.migrations.upgrade import migrate, role_of
 
 
 @main_group.command("migrate")

@@ -27,7 +27,8 @@ from gateway.dev.stack import Ports, clockwork, environment, processes
 from gateway.dev.supervisor import Supervisor
 from gateway.dev.walk import Stuck, Walk, Walked, wait_for
 from gateway.kernel.db import engine, transaction
-from gateway.migrations.upgrade import WrongRole, migrate, role_of
+from gateway.kernel.roles import WrongRole
+from gateway.migrations.upgrade import migrate, role_of
 from gateway.settings import InvalidSettings
 
 DATABASE = "gateway"

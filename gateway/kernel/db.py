@@ -5,16 +5,28 @@ A transaction names its actor and never contains network I/O: adapters call
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, create_engine, func, select
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Engine,
+    MetaData,
+    Text,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from gateway.kernel import roles
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.errors import NotFound
 from gateway.settings import settings
@@ -49,16 +61,28 @@ class Base(DeclarativeBase):
 Row = TypeVar("Row", bound=Base)
 
 
+# As many as a process has threads that use them, and a few for its own housekeeping.
+POOL_SIZE, SPARE = 16, 4
+
+
 @cache
 def engine() -> Engine:
-    return create_engine(
+    made = create_engine(
         settings().database_url,
         connect_args={"options": SESSION_OPTIONS, "connect_timeout": 3},
-        pool_size=settings().worker_slots,
-        max_overflow=4,
+        pool_size=POOL_SIZE,
+        max_overflow=SPARE,
         pool_timeout=5,
         pool_use_lifo=True,  # lets spare connections of a quiet hour time out at the server
     )
+    event.listen(made, "connect", lambda connection, _: roles.check(connection))
+    return made
+
+
+def refuse_wrong_role() -> None:
+    """Called as a process starts. Raises `WrongRole`; a database that is away is checked later."""
+    with suppress(OperationalError), engine().connect():
+        pass
 
 
 _inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)

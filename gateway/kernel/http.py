@@ -19,6 +19,7 @@ from flask import Blueprint, Response, request
 from marshmallow import Schema
 from sqlalchemy.orm import Session
 
+from gateway.kernel import logs
 from gateway.kernel.bodies import load_body, load_query, raw_body
 from gateway.kernel.db import transaction
 from gateway.kernel.errors import Invalid, NotFound
@@ -129,6 +130,7 @@ class Api(Blueprint):
     def _who(self, tx: Session) -> Caller:
         caller = self.authenticate(tx)
         tx.info["actor"] = caller.actor
+        logs.add(actor=caller.actor)
         return caller
 
     def _add(self, rule: str, view: Any, route: Route, *, method: str, door: str) -> None:

@@ -30,6 +30,7 @@ def _end(response: Response) -> Response:
             "request",
             method=request.method,
             route=request.url_rule.rule if request.url_rule else None,
+            subject=next(iter((request.view_args or {}).values()), None),
             status=response.status_code,
             ms=round((time.monotonic() - g.began) * 1000, 1),
         )

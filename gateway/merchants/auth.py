@@ -59,7 +59,7 @@ def _credentials() -> tuple[str, str | None]:
         return request.headers["X-Api-Key"], request.headers.get("X-Api-Secret")
     basic = request.authorization
     if basic is not None and basic.type == "basic":
-        return basic.username or "", basic.password or None
+        return basic.username or "", basic.password or ""
     return "", None
 
 

@@ -54,9 +54,6 @@ def get(tx: Session, merchant_id: str) -> Merchant:
 
 def change(tx: Session, merchant_id: str, changes: dict[str, Any]) -> Merchant:
     merchant = lock(tx, Merchant, merchant_id)
-    name = changes.get("name", merchant.name)
-    if name != merchant.name and tx.scalar(select(Merchant).filter_by(name=name)):
-        raise MerchantExists(f"There is a merchant named {name!r}; choose another name.")
     for field, value in changes.items():
         setattr(merchant, field, value)
     return merchant

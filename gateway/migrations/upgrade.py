@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
+from gateway.kernel.roles import WrongRole
 from gateway.settings import psycopg2_url
 
 _RIGHTS = (
@@ -18,10 +19,6 @@ _RIGHTS = (
     "REVOKE INSERT, UPDATE, DELETE ON transitions, alembic_version FROM {app}",
     "REVOKE INSERT, DELETE ON clock FROM {app}",
 )
-
-
-class WrongRole(Exception):
-    """The application's role could change history: it is a superuser or owns tables."""
 
 
 def migrate(*, migration_url: str, app_role: str) -> None:
@@ -48,20 +45,3 @@ def role_of(url: str) -> str:
     if not role:
         raise WrongRole("DATABASE_URL names no user; the application needs a role of its own.")
     return role
-
-
-def check_role(connection: Connection) -> None:
-    """Refuse to run as a role that the guards of the history do not hold. Raises `WrongRole`."""
-    role, superuser, owned = connection.execute(
-        text(
-            "SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),"
-            " EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public'"
-            "         AND tableowner = current_user)"
-        )
-    ).one()
-    if superuser or owned:
-        why = "is a superuser" if superuser else "owns tables"
-        raise WrongRole(
-            f"DATABASE_URL connects as {role!r}, which {why}. Give the application a role that"
-            " owns nothing, and put the owner's into GATEWAY_MIGRATION_URL for `gateway migrate`."
-        )

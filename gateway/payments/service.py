@@ -14,6 +14,7 @@ from gateway.kernel.db import now
 from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
+from gateway.orders import service as orders
 from gateway.payments.models import OPEN, Payment, PaymentStatus
 from gateway.processor.types import CheckoutSession, SessionRequest
 
@@ -130,8 +131,8 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
             raise Invalid.param("status", f"Must be one of {', '.join(PaymentStatus)}.")
         rows = rows.filter_by(status=query["status"])
     if query["order_id"] is not None:
-        name = query["order_id"]
-        rows = rows.where(or_(Payment.order_id == name, Payment.order_reference == name))
+        order = orders.find(tx, caller, query["order_id"])
+        rows = rows.filter_by(order_id=order.id if order else None)
     return page(tx, rows, Payment, limit=query["limit"], starting_after=query["starting_after"])
 
 

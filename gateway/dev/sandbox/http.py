@@ -6,6 +6,7 @@ the application always reads it, and every answer has a length, so the next requ
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,10 @@ class _Handler(WSGIRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+    def finish(self) -> None:
+        with suppress(OSError):  # the other side has gone, or a fault has closed the connection
+            super().finish()
 
     def log(self, type: str, message: str, *args: Any) -> None:
         log.debug(message, *args)
