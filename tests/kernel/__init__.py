@@ -1,0 +1,1 @@
+"""The rules everything obeys, one by one, on a real PostgreSQL."""

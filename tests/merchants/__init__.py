@@ -1,0 +1,1 @@
+"""Who may call, and the commands that decide it."""

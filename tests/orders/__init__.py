@@ -1,0 +1,1 @@
+"""Orders, and the natural keys that protect them and their payments."""
