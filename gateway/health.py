@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify
 from sqlalchemy import func, or_, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, DeliveryStatus
@@ -47,6 +47,9 @@ def readyz() -> tuple[Response, int]:
     try:
         with transaction(actor="api:readyz") as tx:
             checks = _checks(tx)
+    except ProgrammingError:  # no table, or not this version's
+        wanted = {"ok": False, "detail": f"Run `gateway migrate` to get to {head()}."}
+        return jsonify(status="unavailable", checks={"migrations": wanted}), 503
     except SQLAlchemyError as error:
         log.warning("not ready", error=str(error).split("\n")[0])
         checks = {"database": {"ok": False, "detail": "The database does not answer."}}

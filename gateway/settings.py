@@ -1,6 +1,7 @@
 """Configuration: environment variables in, one frozen object out.
 
-Every variable is read here and nowhere else; all that is wrong is reported in one message.
+What the running gateway needs is read here and nowhere else; all that is wrong is reported in one
+message. (GATEWAY_MIGRATION_URL, the owner's, is for `gateway migrate` alone.)
 `.env.example` lists each with a line of why, and a test keeps the two equal.
 """
 
@@ -41,7 +42,6 @@ class Settings:
     retry_intervals: tuple[int, ...]
     poll_seconds: int  # between two looks at a payment that waits for its shopper
     reconcile_per_second: int  # Stripe's own limit is 25 a second per endpoint
-    worker_slots: int  # tasks one worker process runs at a time
 
     @property
     def is_production(self) -> bool:
@@ -69,7 +69,10 @@ def _read(env: Env) -> dict[str, Any]:
     where = env.str("GATEWAY_ENV", PRODUCTION, validate=validate.OneOf((DEMO, TEST, PRODUCTION)))
     redis = env.str("REDIS_URL", "redis://127.0.0.1:6379/0", validate=_is_redis)
     fast = env.bool("WEBHOOK_RETRY_INTERVALS_TEST", False)
-    intervals = env.list("GATEWAY_RETRY_INTERVALS", list(RETRY_INTERVALS), subcast=int)
+    intervals = env.list(
+        "GATEWAY_RETRY_INTERVALS", list(RETRY_INTERVALS), subcast=int, validate=_is_schedule
+    )
+    secrets: list[str] | None = env.list("STRIPE_WEBHOOK_SECRET", validate=_filled)
     return {
         "env": where,
         "secret_key": env.str("GATEWAY_SECRET_KEY", validate=validate.Length(SECRET_KEY_LENGTH)),
@@ -83,20 +86,30 @@ def _read(env: Env) -> dict[str, Any]:
         "redis_url": redis,
         "broker_url": env.str("CELERY_BROKER_URL", redis),
         "stripe_secret_key": env.str("STRIPE_SECRET_KEY", validate=validate.Length(1)),
-        "stripe_webhook_secrets": tuple(
-            env.list("STRIPE_WEBHOOK_SECRET", validate=validate.Length(1)) or ()
-        ),
+        "stripe_webhook_secrets": tuple(secret.strip() for secret in secrets or ()),
         "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com", validate=_is_http),
-        "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 15.0, validate=_positive),
-        "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_positive),
+        "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 15.0, validate=_seconds),
+        "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
         "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
         "poll_seconds": env.int("GATEWAY_POLL_SECONDS", 600, validate=_positive),
         "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
-        "worker_slots": env.int("GATEWAY_WORKER_SLOTS", 8, validate=_positive),
     }
 
 
 _positive = validate.Range(min=0, min_inclusive=False, error="must be greater than 0")
+# Two tries of the longest call must end before the lease of their row does.
+_seconds = validate.Range(min=0.1, max=20, error="must be from 0.1 to 20 seconds")
+
+
+def _filled(values: list[str]) -> None:
+    """An empty secret would make everybody's signature Stripe's."""
+    if not values or not all(value.strip() for value in values):
+        raise ValidationError("must be one secret, or several with commas between, none empty")
+
+
+def _is_schedule(intervals: list[int]) -> None:
+    if not 1 <= len(intervals) <= 30 or min(intervals) < 0:
+        raise ValidationError("must be 1 to 30 numbers of seconds, such as 0,5,300,1800")
 
 
 def psycopg2_url(url: str) -> str:

@@ -6,7 +6,7 @@ from gateway.callbacks import delivery
 from gateway.callbacks.models import Delivery
 from gateway.callbacks.sender import post
 from gateway.callbacks.signing import headers_of
-from gateway.kernel.db import transaction
+from gateway.kernel.db import lock, transaction
 from gateway.kernel.due import claim
 from gateway.kernel.logs import get_logger
 from workers.app import task
@@ -20,8 +20,11 @@ DELIVER = "callbacks.deliver"
 def deliver(delivery_id: str) -> None:
     with transaction(actor=f"task:{DELIVER}") as tx:
         claimed = claim(tx, Delivery, delivery_id)
-        outgoing = delivery.prepare(tx, claimed.row) if claimed else None
-    if claimed is None or outgoing is None:
+    if claimed is None:
+        return
+    with transaction(actor=f"task:{DELIVER}") as tx:  # apart, so that a fault here counts as a try
+        outgoing = delivery.prepare(tx, lock(tx, Delivery, delivery_id))
+    if outgoing is None:
         return
     headers = headers_of(
         event_id=outgoing.event_id,

@@ -3,7 +3,7 @@
 `submit` opens the hosted page of a payment that has none, `refresh` asks where a payment stands.
 """
 
-from gateway.kernel.db import transaction
+from gateway.kernel.db import lock, transaction
 from gateway.kernel.due import Claim, claim
 from gateway.kernel.logs import get_logger
 from gateway.payments.models import Payment
@@ -30,9 +30,10 @@ SUBMIT, REFRESH = "payments.submit", "payments.refresh"
 def submit(payment_id: str) -> None:
     with transaction(actor=f"task:{SUBMIT}") as tx:
         claimed = claim(tx, Payment, payment_id, Payment.stripe_session_id.is_(None))
-        request = session_request(tx, claimed.row) if claimed else None
-    if claimed is None or request is None:
+    if claimed is None:
         return
+    with transaction(actor=f"task:{SUBMIT}") as tx:  # apart, so that a fault here counts as a try
+        request = session_request(tx, lock(tx, Payment, payment_id))
     try:
         session = client.open_session(request)
     except Refused as refusal:

@@ -92,7 +92,7 @@ class Relay:
             return span[1] - span[0] + 1
 
     def due(self) -> list[Hint]:
-        """What is due now, per queue about twice what its living workers can hold."""
+        """What is due now, of each kind about twice what its queue's living workers can hold."""
         with transaction(actor="relay:due") as tx:
             living = alive(tx)
             found: list[Hint] = []

@@ -12,7 +12,7 @@ from gateway.callbacks.sender import Result
 from gateway.callbacks.service import secret_of
 from gateway.callbacks.signing import body_of
 from gateway.kernel.db import lock, now
-from gateway.kernel.due import Claim, is_ours
+from gateway.kernel.due import Claim, is_ours, settle
 from gateway.kernel.events import Event
 from gateway.settings import settings
 
@@ -69,12 +69,15 @@ def record(tx: Session, claimed: Claim[Delivery], result: Result) -> bool:
             response_body=result.body,
         )
     )
-    delivery.leased_until = None
+    again = delivery.due_at != claimed.due_at  # somebody asked for another attempt meanwhile
+    settle(tx, delivery, claimed, due_in=None)
+    if again:
+        return True
     if result.delivered:
-        delivery.transition_to(DeliveryStatus.DELIVERED, due_at=None, attempts=0)
+        delivery.transition_to(DeliveryStatus.DELIVERED)
     elif delivery.attempted >= len(settings().retry_intervals):
-        delivery.transition_to(DeliveryStatus.EXHAUSTED, due_at=None, attempts=0)
-    elif delivery.due_at == claimed.due_at:  # else somebody asked for an attempt now
+        delivery.transition_to(DeliveryStatus.EXHAUSTED)
+    else:
         wait = wait_before(delivery.attempted + 1, retry_after=result.retry_after)
         delivery.due_at = now(tx) + timedelta(seconds=wait)
     return True

@@ -5,6 +5,7 @@ Every function runs inside the caller's transaction; the sending is `sender`'s, 
 
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import timedelta
 from os import urandom
 from typing import Any
 
@@ -20,6 +21,7 @@ from gateway.kernel.http import Caller
 from gateway.kernel.ids import new_id
 from gateway.kernel.pages import Page, page
 from gateway.kernel.seal import seal, unseal
+from gateway.settings import settings
 
 SECRET_BYTES = 32
 MAX_ENDPOINTS = 20
@@ -121,8 +123,15 @@ def fan_out(tx: Session, *, first: int, last: int) -> int:
     ).all()
     if not pairs:
         return 0
-    common = {"status": DeliveryStatus.PENDING, "lease": 0, "attempts": 0, "attempted": 0}
-    common |= dict.fromkeys(("created_at", "updated_at", "due_at"), now(tx))
+    common: dict[str, Any] = {
+        "status": DeliveryStatus.PENDING,
+        "lease": 0,
+        "attempts": 0,
+        "attempted": 0,
+        "created_at": now(tx),
+        "updated_at": now(tx),
+        "due_at": now(tx) + timedelta(seconds=settings().retry_intervals[0]),
+    }
     columns = ("event_id", "event_type", "merchant_id", "livemode", "endpoint_id")
     rows = [common | dict(zip(columns, pair, strict=True)) | {"id": new_id("wd")} for pair in pairs]
     tx.execute(insert(Delivery.__table__), rows)
@@ -160,11 +169,15 @@ def with_log(tx: Session, caller: Caller, delivery_id: str) -> WithLog:
 def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
     if query["status"] not in (None, *DeliveryStatus):
         raise Invalid.param("status", f"Must be one of {', '.join(DeliveryStatus)}.")
-    filters = {name: query[name] for name in ("endpoint_id", "event_id", "event_type")}
-    rows = _deliveries(caller).filter_by(**{k: v for k, v in filters.items() if v is not None})
-    if query["status"] is not None:
-        rows = rows.where(Delivery.status == query["status"])
-    return page(tx, rows, Delivery, limit=query["limit"], starting_after=query["starting_after"])
+    columns = {
+        "endpoint_id": Delivery.endpoint_id,
+        "event_id": Delivery.event_id,
+        "event_type": Delivery.event_type,
+        "status": Delivery.status,
+    }
+    filters = [column == query[name] for name, column in columns.items() if query[name] is not None]
+    limits = {name: query[name] for name in ("limit", "starting_after")}
+    return page(tx, _deliveries(caller), Delivery, *filters, **limits)
 
 
 def retry(tx: Session, caller: Caller, delivery_id: str) -> Delivery:

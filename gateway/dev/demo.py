@@ -185,8 +185,10 @@ def _tell(name: str, words: str) -> None:
 
 
 def _well(gateway: str) -> bool:
-    answer = requests.get(f"{gateway}/readyz", timeout=5)
-    return bool(answer.json()["status"] == "ok")
+    """Every process works; what an earlier demo left behind may still need attention."""
+    checks = requests.get(f"{gateway}/readyz", timeout=5).json()["checks"]
+    needed = ("database", "migrations", "relay", "workers", "broker")
+    return all(checks.get(name, {}).get("ok") for name in needed)
 
 
 def _report(options: argparse.Namespace, ports: Ports, walked: Walked, seconds: float) -> None:

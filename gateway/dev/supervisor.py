@@ -141,9 +141,8 @@ class Supervisor:
         """Take in more processes, at any time; each starts when those it names are ready."""
         with self._lock:
             for process in processes:
-                unknown = [name for name in process.after if name not in self._children]
-                if unknown or process.name in self._children:
-                    raise ValueError(f"{process.name} is there already, or follows {unknown}.")
+                if {process.name} & {*self._children} or {*process.after} - {*self._children}:
+                    raise ValueError(f"{process.name} is there already, or follows the unknown.")
                 self._children[process.name] = _Child(process, self._logs / f"{process.name}.log")
 
     def start(self) -> Self:
@@ -172,9 +171,7 @@ class Supervisor:
             time.sleep(POLL_SECONDS / 2)
 
     def pid(self, name: str) -> int | None:
-        """The process as it runs now; None while it is down."""
-        popen = self._children[name].popen
-        return popen.pid if popen else None
+        return popen.pid if (popen := self._children[name].popen) else None
 
     def run_forever(self) -> None:
         """Sleep until Ctrl-C or TERM, then stop. Main thread only."""
@@ -268,10 +265,9 @@ class Supervisor:
 
 
 def _is_ready(process: Process) -> bool:
-    try:
+    with suppress(OSError):  # nobody listens yet
         return process.ready is None or process.ready()
-    except OSError:  # nobody listens yet
-        return False
+    return False
 
 
 def _send(kill: Callable[[int, int], None], pid: int, number: int) -> bool:

@@ -20,10 +20,10 @@ def raw_body() -> bytes:
     return request.get_data(cache=True)
 
 
-def load_body(schema: Schema | None, raw: bytes) -> dict[str, Any]:
+def load_body(schema: Schema, raw: bytes) -> dict[str, Any]:
     """The body through `schema`. An empty body is `{}`: a schema with required fields says so."""
-    if schema is None or (not raw and not request.mimetype):
-        return load(schema, {}) if schema else {}
+    if not raw and not request.mimetype:
+        return load(schema, {})
     if request.mimetype != "application/json":
         sent = request.mimetype or "no Content-Type"
         raise UnsupportedMediaType(f"Sent: {sent}. Send Content-Type: application/json.")

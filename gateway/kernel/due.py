@@ -61,25 +61,10 @@ def claim(
         .with_for_update(skip_locked=True, key_share=True)
         .scalar_subquery()
     )
-    tired = table.c.attempts >= MAX_ATTEMPTS
     statement = (
         bulk_update(model)
         .where(table.c.id == free)
-        .values(
-            {
-                "lease": table.c.lease + 1,
-                "attempts": table.c.attempts + 1,
-                "leased_until": func.gateway_now()
-                + case(
-                    (tired, timedelta(seconds=SLOW_SECONDS)),
-                    else_=timedelta(seconds=LEASE_SECONDS),
-                ),
-                "needs_attention": case(
-                    (tired, func.coalesce(table.c.needs_attention, "No try has come to an end.")),
-                    else_=table.c.needs_attention,
-                ),
-            }
-        )
+        .values(_leased(table))
         .returning(model)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
@@ -90,16 +75,38 @@ def claim(
     return Claim(row=row, lease=row.lease, due_at=row.due_at, at=now(tx), attempts=row.attempts)
 
 
+def _leased(table: Any) -> dict[str, Any]:
+    tired = table.c.attempts >= MAX_ATTEMPTS
+    length = case((tired, timedelta(seconds=SLOW_SECONDS)), else_=timedelta(seconds=LEASE_SECONDS))
+    unfinished = func.coalesce(table.c.needs_attention, "No try has come to an end.")
+    return {
+        "lease": table.c.lease + 1,
+        "attempts": table.c.attempts + 1,
+        "leased_until": func.gateway_now() + length,
+        "needs_attention": case((tired, unfinished), else_=table.c.needs_attention),
+    }
+
+
 def is_ours(row: Stateful, claimed: Claim[Any]) -> bool:
     """Fencing: whether nobody claimed the row since. Read it under the row's lock."""
     return row.lease == claimed.lease
 
 
-def settle(tx: Session, row: Stateful, claimed: Claim[Any], *, due_in: float | None) -> None:
-    """The try came to an end: nothing more is owed, or not before `due_in` seconds from now."""
+def settle(
+    tx: Session,
+    row: Stateful,
+    claimed: Claim[Any],
+    *,
+    due_in: float | None,
+    attention: str | None = None,
+) -> None:
+    """The try came to an end: nothing more is owed, or not before `due_in` seconds from now.
+
+    `attention` is what somebody should look at all the same.
+    """
     row.leased_until = None
     row.attempts = 0
-    row.needs_attention = None
+    row.needs_attention = attention
     if row.due_at == claimed.due_at:
         row.due_at = None if due_in is None else now(tx) + timedelta(seconds=due_in)
 

@@ -5,7 +5,9 @@ GatewayError                      500  a bug; never raised on purpose
 ├── Unauthenticated               401
 ├── Forbidden                     403
 ├── NotFound                      404
+├── MethodNotAllowed              405
 ├── Conflict                      409  the request is fine, the state is not
+├── BodyTooLarge                  413
 ├── UnsupportedMediaType          415
 ├── Invalid                       422  well-formed but refused by the schema
 └── Unavailable                   503  try again, with the same Idempotency-Key if there was one
@@ -61,6 +63,24 @@ class NotFound(GatewayError):
     """No such thing exists for this merchant in this mode (test or live)."""
 
     status, code, title = 404, "not_found", "There is no such thing."
+
+
+class MethodNotAllowed(GatewayError):
+    """The header `Allow` says what this address takes."""
+
+    status, code, title = 405, "method_not_allowed", "This address takes other methods."
+
+
+class BodyTooLarge(GatewayError):
+    """Bodies have 64 KiB at most (Stripe's events 256 KiB). Nothing was read."""
+
+    status, code, title = 413, "body_too_large", "The body is too large."
+
+
+class HttpError(GatewayError):
+    """The request could not be understood at all; `detail` is the server's own word for why."""
+
+    status, code, title = 400, "http_error", "The request could not be understood."
 
 
 class Conflict(GatewayError):

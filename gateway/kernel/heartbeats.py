@@ -22,7 +22,7 @@ class Heartbeat(Base):
     __tablename__ = "heartbeats"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[str]  # relay | worker | broker | stripe
+    kind: Mapped[str]  # relay | worker | broker
     queue: Mapped[str | None]
     slots: Mapped[int] = mapped_column(default=0)
     ok: Mapped[bool]

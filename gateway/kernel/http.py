@@ -23,11 +23,13 @@ from gateway.kernel import logs
 from gateway.kernel.bodies import load_body, load_query, raw_body
 from gateway.kernel.db import transaction
 from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.fields import Strict
 from gateway.kernel.idempotency import Answer, fingerprint, once
 from gateway.kernel.pages import Page
 
 PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
+NOTHING = Strict()  # a query or a body with anything in it is refused
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_VALUE = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -76,7 +78,8 @@ class Api(Blueprint):
                 _check_path(path)
                 with transaction(actor="api") as tx:
                     caller = self._who(tx)
-                    more = () if query is None else (load_query(query),)
+                    asked = load_query(query or NOTHING)
+                    more = () if query is None else (asked,)
                     return _send(_answer(returns, route(tx, caller, *more, **path), 200))
 
             self._add(rule, view, route, method="GET", door="read")
@@ -103,23 +106,13 @@ class Api(Blueprint):
                 raw, key = raw_body(), _idempotency_key() if method == "POST" else None
                 with transaction(actor="api") as tx:
                     caller = self._who(tx)
-                    body = load_body(accepts, raw)
+                    load_query(NOTHING)
+                    body = load_body(accepts or NOTHING, raw)
 
                     def run() -> Answer:
                         return _answer(returns, route(tx, caller, body, **path), status)
 
-                    if key is None:
-                        answer = run()
-                    else:
-                        answer = once(
-                            tx,
-                            merchant_id=caller.merchant_id,
-                            livemode=caller.livemode,
-                            key=key,
-                            request=fingerprint(request.path, raw.decode("utf-8", "replace")),
-                            secret=shows_secret,
-                            run=run,
-                        )
+                    answer = _once(tx, caller, key, body, run, secret=shows_secret)
                 return _send(answer)
 
             self._add(rule, view, route, method=method, door="write")
@@ -169,6 +162,28 @@ def _answer(schema: Schema, result: Any, status: int) -> Answer:
     if isinstance(result, Reply):
         result, status = result.resource, result.status
     return Answer(status=status, body=json.dumps(dump(schema, result)))
+
+
+def _once(
+    tx: Session,
+    caller: Caller,
+    key: str | None,
+    body: dict[str, Any],
+    run: Callable[[], Answer],
+    *,
+    secret: bool,
+) -> Answer:
+    if key is None:
+        return run()
+    return once(
+        tx,
+        merchant_id=caller.merchant_id,
+        livemode=caller.livemode,
+        key=key,
+        request=fingerprint(request.path, body),
+        secret=secret,
+        run=run,
+    )
 
 
 def _send(answer: Answer) -> Response:

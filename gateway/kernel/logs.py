@@ -14,7 +14,9 @@ import structlog
 from gateway.settings import settings
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-_SECRETS = re.compile(r"(sk|rk|pk|whsec|secret)_[A-Za-z0-9_\-+/=]{6,}|[A-Za-z0-9_]+_secret_\S+")
+_SECRETS = re.compile(
+    r"(sk|rk|pk|whsec|secret)_[A-Za-z0-9_\-+/=]{6,}|(?<![A-Za-z0-9_])[A-Za-z0-9_]{1,64}_secret_\S+"
+)
 
 
 def current_request_id() -> str | None:
@@ -73,20 +75,22 @@ def configure(process: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings().is_production
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
+    handler.setFormatter(_formatter(shared))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings().log_level)
     for noisy in ("stripe", "urllib3", "celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _formatter(shared: list[Any]) -> structlog.stdlib.ProcessorFormatter:
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings().is_production
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )

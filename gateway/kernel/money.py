@@ -61,6 +61,6 @@ class Currency(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         # Only ASCII letters change case here: upper() turns a long s into S.
         code = value.upper() if isinstance(value, str) and value.isascii() else value
-        if code not in CURRENCIES:
+        if not isinstance(code, str) or code not in CURRENCIES:
             raise ValidationError("Must be an ISO 4217 code that Stripe takes, such as EUR or INR.")
-        return str(code)
+        return code

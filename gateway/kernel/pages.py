@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.errors import Invalid
@@ -18,11 +18,19 @@ class Page:
 
 
 def page(
-    tx: Session, rows: Select[Any], model: Any, *, limit: int, starting_after: str | None
+    tx: Session,
+    mine: Select[Any],
+    model: Any,
+    *filters: ColumnElement[bool],
+    limit: int,
+    starting_after: str | None,
 ) -> Page:
-    """`rows` is what the caller may see; `starting_after` is the id of one of them."""
+    """`mine` is what the caller may see; `starting_after` is the id of one of them, whether or
+    not it still meets the filters.
+    """
+    rows = mine.where(*filters)
     if starting_after is not None:
-        known = rows.with_only_columns(model.id).where(model.id == starting_after)
+        known = mine.with_only_columns(model.id).where(model.id == starting_after)
         if tx.scalar(select(known.exists())) is not True:
             raise Invalid.param("starting_after", f"{starting_after!r} is no id of this list.")
         rows = rows.where(model.id < starting_after)

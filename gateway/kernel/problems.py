@@ -9,9 +9,17 @@ from typing import Any
 from flask import Flask, Response
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
-from gateway.kernel.errors import GatewayError, Invalid, Unavailable
+from gateway.kernel.errors import (
+    BodyTooLarge,
+    GatewayError,
+    HttpError,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
 from gateway.kernel.logs import current_request_id, get_logger
 from gateway.settings import settings
 
@@ -19,6 +27,8 @@ log = get_logger(__name__)
 
 # Deadlock, lock timeout, statement timeout, serialization failure: the same request can succeed.
 _TRANSIENT = frozenset({"40P01", "55P03", "57014", "40001"})
+
+_BY_STATUS = {error.status: error for error in (NotFound, MethodNotAllowed, BodyTooLarge)}
 
 
 def init_app(app: Flask) -> None:
@@ -42,12 +52,9 @@ def render(error: GatewayError) -> Response:
 def _http(error: HTTPException) -> Response:
     """404, 405 and the like, as the framework raises them; its headers (Allow) are kept."""
     status = error.code or 500
-    code = (error.name or "error").lower().replace(" ", "_")
-    detail = error.description or error.name
-    if isinstance(error, RequestEntityTooLarge):
-        code, detail = "body_too_large", "The body is larger than this call allows."
+    known = _BY_STATUS.get(status, HttpError)
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return _problem(status, code, f"{error.name}.", detail, [], kept)
+    return _problem(status, known.code, known.title, error.description or error.name, [], kept)
 
 
 def _database(error: Exception) -> Response:

@@ -30,8 +30,14 @@ def _end(response: Response) -> Response:
             "request",
             method=request.method,
             route=request.url_rule.rule if request.url_rule else None,
-            subject=next(iter((request.view_args or {}).values()), None),
+            subject=_subject(),
             status=response.status_code,
             ms=round((time.monotonic() - g.began) * 1000, 1),
         )
     return response
+
+
+def _subject() -> str | None:
+    """What the address names; cut, since a stranger may write anything there."""
+    named: list[str] = list((request.view_args or {}).values())
+    return named[0][:128] if named else None

@@ -5,7 +5,7 @@ it is done. Its log is the row itself.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -29,10 +29,8 @@ TRANSITIONS: Transitions = {
 
 # Every calendar job and its period in seconds; `celerybeat_schedule.py` says at which minute.
 JOBS: Mapping[str, int] = {"reconcile": 3600, "prune": 86400}
-# A job may start a little before its period is over; another start in the same period is a
-# repetition (two schedulers, a repeated message) and does nothing.
-EARLIEST = 0.9
-OVERDUE = 1.25
+# A period that is a quarter over without a run is overdue: beat, or its Redis, is not working.
+OVERDUE_AFTER = 0.25
 
 
 class Run(Stateful, Base):
@@ -61,14 +59,22 @@ def start(tx: Session, job: str) -> Run:
 
 
 def start_scheduled(tx: Session, job: str) -> Run | None:
-    """A run for this period, or None if it has one; safe to call twice, also at once."""
+    """A run for this period (an hour, a day), or None if it has one or the last still runs.
+
+    So a repeated start, by two schedulers or a repeated message, does nothing.
+    """
     tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"runs:{job}"))))
     latest = newest(tx, job)
-    if latest is not None:
-        running = latest.status == RunStatus.PENDING
-        if running or now(tx) - latest.created_at < timedelta(seconds=JOBS[job] * EARLIEST):
-            return None
+    if latest is not None and (
+        latest.status == RunStatus.PENDING
+        or _period(latest.created_at, job) == _period(now(tx), job)
+    ):
+        return None
     return start(tx, job)
+
+
+def _period(at: datetime, job: str) -> int:
+    return int(at.timestamp() // JOBS[job])
 
 
 def newest(tx: Session, job: str) -> Run | None:
@@ -76,10 +82,11 @@ def newest(tx: Session, job: str) -> Run | None:
 
 
 def overdue(tx: Session) -> list[str]:
-    """The jobs whose last run began too long ago: beat, or its Redis, is not doing its work."""
+    """The jobs that have had no run in a period that is well under way, or never had any."""
     found = []
     for job, period in JOBS.items():
         latest = newest(tx, job)
-        if latest is None or now(tx) - latest.created_at > timedelta(seconds=period * OVERDUE):
+        late = now(tx).timestamp() % period > period * OVERDUE_AFTER
+        if latest is None or (late and _period(latest.created_at, job) != _period(now(tx), job)):
             found.append(job)
     return found

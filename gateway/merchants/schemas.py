@@ -8,7 +8,8 @@ from gateway.kernel.fields import Resource, Strict, Text, Time
 
 MAX_ORIGINS = 20
 _HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
-_ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
+_PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+_ORIGIN = rf"https?://{_HOST}(?::{_PORT})?"
 
 
 class Origin(Text):

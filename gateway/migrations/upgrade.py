@@ -12,12 +12,14 @@ from gateway.settings import psycopg2_url
 
 _RIGHTS = (
     "GRANT USAGE ON SCHEMA public TO {app}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app}",
+    "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {app}",
+    # Only bookkeeping that has served its time may go.
+    "GRANT DELETE ON idempotency_keys, runs, heartbeats TO {app}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app}",
-    "REVOKE UPDATE, DELETE ON events FROM {app}",
+    "REVOKE UPDATE ON events FROM {app}",
     "GRANT UPDATE (position, sequence) ON events TO {app}",
-    "REVOKE INSERT, UPDATE, DELETE ON transitions, alembic_version FROM {app}",
-    "REVOKE INSERT, DELETE ON clock FROM {app}",
+    "REVOKE INSERT, UPDATE ON transitions, alembic_version FROM {app}",
+    "REVOKE INSERT ON clock FROM {app}",
 )
 
 

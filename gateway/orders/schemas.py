@@ -4,7 +4,15 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from gateway.kernel.fields import Metadata, PageQuery, Resource, Strict, Text, Time
+from gateway.kernel.fields import (
+    Metadata,
+    PageQuery,
+    Resource,
+    Strict,
+    Text,
+    Time,
+    check_text,
+)
 from gateway.kernel.ids import is_id
 from gateway.kernel.money import MAX_AMOUNT, Amount, Currency, check_money
 
@@ -53,7 +61,9 @@ class OrderCreate(Strict):
         fields.Nested(Item), load_default=list, validate=validate.Length(max=MAX_ITEMS)
     )
     amount = Amount()
-    customer_email = fields.Email(load_default=None, validate=validate.Length(max=254))
+    customer_email = fields.Email(
+        load_default=None, validate=lambda text: check_text(text, longest=254)
+    )
     metadata = Metadata(load_default=dict)
 
     @validates_schema(skip_on_field_errors=True)

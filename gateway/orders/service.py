@@ -80,11 +80,13 @@ def hold(tx: Session, caller: Caller, name: str) -> Order | None:
 
 
 def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
-    rows = select(Order).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
-    if query["status"] is not None:
-        if query["status"] not in list(OrderStatus):
-            raise Invalid.param("status", f"Must be one of {', '.join(OrderStatus)}.")
-        rows = rows.filter_by(status=query["status"])
-    if query["reference"] is not None:
-        rows = rows.filter_by(reference=query["reference"])
-    return page(tx, rows, Order, limit=query["limit"], starting_after=query["starting_after"])
+    mine = select(Order).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
+    if query["status"] not in (None, *OrderStatus):
+        raise Invalid.param("status", f"Must be one of {', '.join(OrderStatus)}.")
+    filters = [
+        column == query[name]
+        for name, column in (("status", Order.status), ("reference", Order.reference))
+        if query[name] is not None
+    ]
+    limits = {name: query[name] for name in ("limit", "starting_after")}
+    return page(tx, mine, Order, *filters, **limits)

@@ -91,7 +91,9 @@ class PaymentSchema(Resource):
 
     def dump_certainty(self, payment: Any) -> str:
         """A question to Stripe without an answer means that its truth may be ahead of ours."""
-        return "unconfirmed" if payment.attempts else "confirmed"
+        asked = payment.status == "pending" and payment.session_requested_at is not None
+        in_vain = payment.attempts > 1 or (payment.attempts and payment.leased_until is None)
+        return "unconfirmed" if asked or in_vain else "confirmed"
 
 
 class PaymentCreated(PaymentSchema):

@@ -6,9 +6,9 @@ Every function runs inside the caller's transaction and never talks to the netwo
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no change of state
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from gateway.kernel.db import now
 from gateway.kernel.errors import Invalid, NotFound
@@ -88,7 +88,9 @@ def next_session_attempt(tx: Session, payment: Payment) -> None:
 
 def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> None:
     """News: have a worker look at Stripe's present state now, and keep an intent id learned."""
-    learned = func.coalesce(Payment.stripe_intent_id, intent_id)
+    other = aliased(Payment)
+    free = ~exists().where(other.stripe_intent_id == intent_id)
+    learned = func.coalesce(Payment.stripe_intent_id, case((free, intent_id)))
     tx.execute(
         bulk_update(Payment)
         .where(Payment.id == payment_id)
@@ -100,17 +102,15 @@ def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> N
 def match(
     tx: Session, *, session_id: str | None, intent_id: str | None, payment_id: str | None
 ) -> Payment | None:
-    """The payment that news from Stripe is about."""
-    known = [
-        column == value
-        for column, value in (
-            (Payment.stripe_session_id, session_id),
-            (Payment.stripe_intent_id, intent_id),
-            (Payment.id, payment_id),
-        )
-        if value is not None
-    ]
-    return tx.scalars(select(Payment).where(or_(*known)).limit(1)).first() if known else None
+    """The payment that news from Stripe is about: by session, else by intent, else by our id."""
+    for column, value in (
+        (Payment.stripe_session_id, session_id),
+        (Payment.stripe_intent_id, intent_id),
+        (Payment.id, payment_id),
+    ):
+        if value is not None and (found := tx.scalar(select(Payment).where(column == value))):
+            return found
+    return None
 
 
 def get(tx: Session, caller: Caller, payment_id: str) -> Payment:
@@ -125,15 +125,17 @@ def get(tx: Session, caller: Caller, payment_id: str) -> Payment:
 
 
 def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
-    rows = select(Payment).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
+    mine = select(Payment).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
+    if query["status"] not in (None, *PaymentStatus):
+        raise Invalid.param("status", f"Must be one of {', '.join(PaymentStatus)}.")
+    filters = []
     if query["status"] is not None:
-        if query["status"] not in list(PaymentStatus):
-            raise Invalid.param("status", f"Must be one of {', '.join(PaymentStatus)}.")
-        rows = rows.filter_by(status=query["status"])
+        filters.append(Payment.status == query["status"])
     if query["order_id"] is not None:
         order = orders.find(tx, caller, query["order_id"])
-        rows = rows.filter_by(order_id=order.id if order else None)
-    return page(tx, rows, Payment, limit=query["limit"], starting_after=query["starting_after"])
+        filters.append(Payment.order_id == (order.id if order else None))
+    limits = {name: query[name] for name in ("limit", "starting_after")}
+    return page(tx, mine, Payment, *filters, **limits)
 
 
 def make_open_due(tx: Session, *, before: datetime, per_second: int) -> int:

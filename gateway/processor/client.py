@@ -31,6 +31,7 @@ from gateway.settings import settings
 
 API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT = 3.0
+POOL_SIZE = 16  # connections kept; as many threads as a worker process is likely to have
 NETWORK_RETRIES = 1  # the quick net; the slow one is the row's due time
 # One call tells everything about a payment.
 EXPAND_INTENT = ["payment_intent.latest_charge.refunds"]
@@ -44,7 +45,7 @@ T = TypeVar("T")
 def _client() -> stripe.StripeClient:
     stripe.enable_telemetry = False
     session = requests.Session()
-    pool = HTTPAdapter(pool_connections=1, pool_maxsize=settings().worker_slots)
+    pool = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_SIZE)
     session.mount("https://", pool)
     session.mount("http://", pool)
     return stripe.StripeClient(
@@ -81,17 +82,7 @@ def session_params(
         "mode": "payment",
         "ui_mode": "hosted_page",
         "client_reference_id": payment_id,
-        "line_items": [
-            {
-                "quantity": quantity,
-                "price_data": {
-                    "currency": currency.lower(),
-                    "unit_amount": unit_amount,
-                    "product_data": {"name": name},
-                },
-            }
-            for name, unit_amount, quantity in lines
-        ],
+        "line_items": [_line(currency, *line) for line in lines],
         # Stripe does not copy a session's metadata to its intent.
         "metadata": metadata | ({"vpa": vpa} if vpa else {}),
         "payment_intent_data": {
@@ -106,6 +97,15 @@ def session_params(
     if customer_email is not None:
         params["customer_email"] = customer_email
     return params
+
+
+def _line(currency: str, name: str, unit_amount: int, quantity: int) -> dict[str, Any]:
+    price = {
+        "currency": currency.lower(),
+        "unit_amount": unit_amount,
+        "product_data": {"name": name},
+    }
+    return {"quantity": quantity, "price_data": price}
 
 
 def open_session(request: SessionRequest) -> CheckoutSession:
@@ -139,7 +139,10 @@ def find_session(*, payment_id: str, asked_at: datetime) -> CheckoutSession | No
         pages = listed.auto_paging_iter()
         return next((each for each in pages if each.client_reference_id == payment_id), None)
 
-    found = _ask("list sessions", search)
+    try:
+        found = _ask("list sessions", search)
+    except Refused as refusal:  # says nothing about the session that is looked for
+        raise Unanswered(str(refusal)) from None
     return None if found is None else to_session(found)
 
 

@@ -29,5 +29,5 @@ def step(tx: Session, run: Run) -> bool:
     if left == 0:
         run.finish(tx, RunStatus.SUCCEEDED)
     elif now(tx) - run.created_at > GIVE_UP_AFTER:
-        run.finish(tx, RunStatus.FAILED, error=f"Stripe did not answer for {left} payments.")
+        run.finish(tx, RunStatus.FAILED, error=f"{left} payments had no answer in time.")
     return run.status != RunStatus.PENDING

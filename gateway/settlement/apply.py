@@ -35,15 +35,30 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
         payment.stripe_intent_id = session.intent.id
     status = payments.verdict(session)
     wrong = payments.mismatch(payment, session)
-    next_status = status if payment.can(status) else payment.status
-    polled = wrong is None and next_status in POLLED
+    moves = wrong is None and payment.can(status) and payment.status != S.REVIEW
+    polled = (status if moves else payment.status) in POLLED and wrong is None
     # Settled before the row moves, so that the event shows when Stripe is asked next.
-    settle(tx, payment, claimed, due_in=settings().poll_seconds if polled else None)
-    if wrong is not None:
-        _review(payment, wrong)
-    else:
-        _move(tx, order, payment, status, session)
+    settle(
+        tx,
+        payment,
+        claimed,
+        due_in=settings().poll_seconds if polled else None,
+        attention=wrong or _kept(payment),
+    )
+    if wrong is not None and payment.can(S.REVIEW):
+        payment.transition_to(S.REVIEW, checkout_url=None)
+    elif moves:
+        payment.transition_to(status, **_changes(status, session))
+        _order_after(tx, order, payment)
+    elif status == S.REQUIRES_ACTION == payment.status and session.intent is not None:
+        _decline(payment, session.intent.failure)
     return True
+
+
+def _kept(payment: Payment) -> str | None:
+    """What only a person can settle stays, however often Stripe is asked in the meantime."""
+    by_rule = payment.status == S.REVIEW or payment.needs_attention == DUPLICATE
+    return payment.needs_attention if by_rule else None
 
 
 def refuse(tx: Session, claimed: Claim[Payment], error: Refused) -> bool:
@@ -74,23 +89,6 @@ def unanswered(tx: Session, claimed: Claim[Payment], error: Exception, *, attent
 def _hold(tx: Session, claimed: Claim[Payment]) -> tuple[Order, Payment]:
     order = lock(tx, Order, claimed.row.order_id)
     return order, lock(tx, Payment, claimed.row.id)
-
-
-def _review(payment: Payment, wrong: str) -> None:
-    """Fulfil nothing; only an operator leads out of `review`."""
-    if payment.can(S.REVIEW):
-        payment.transition_to(S.REVIEW, checkout_url=None)
-    payment.needs_attention = wrong
-
-
-def _move(
-    tx: Session, order: Order, payment: Payment, status: PaymentStatus, session: CheckoutSession
-) -> None:
-    if payment.can(status):
-        payment.transition_to(status, **_changes(status, session))
-        _order_after(tx, order, payment)
-    elif status == S.REQUIRES_ACTION == payment.status and session.intent is not None:
-        _decline(payment, session.intent.failure)
 
 
 def _changes(status: PaymentStatus, session: CheckoutSession) -> dict[str, Any]:

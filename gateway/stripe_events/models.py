@@ -48,7 +48,7 @@ class StripeEvent(Stateful, Base):
             "stripe_events_received_idx",
             "payment_id",
             "created_at",
-            postgresql_where=text("status = 'received'"),
+            postgresql_where=text("status IN ('received', 'unmatched')"),
         ),
         Index(
             "stripe_events_unmatched_idx",

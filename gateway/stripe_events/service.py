@@ -64,7 +64,7 @@ def mark_processed(tx: Session, payment_id: str, *, stored_before: datetime) -> 
     """Stripe was asked about the payment after these came, so they have nothing more to tell."""
     waiting = select(StripeEvent).where(
         StripeEvent.payment_id == payment_id,
-        StripeEvent.status == S.RECEIVED,
+        StripeEvent.status.in_((S.RECEIVED, S.UNMATCHED)),
         StripeEvent.created_at < stored_before,
     )
     for event in tx.scalars(waiting):
@@ -77,16 +77,11 @@ def match_again(tx: Session) -> int:
     unmatched = (
         select(StripeEvent)
         .where(StripeEvent.status == S.UNMATCHED, StripeEvent.created_at > young)
+        .where(StripeEvent.payment_id.is_(None))
         .order_by(StripeEvent.created_at)
         .limit(BATCH)
     )
-    found = 0
-    for event in tx.scalars(unmatched):
-        if _hint(tx, event):
-            found += 1
-            if event.status == S.UNMATCHED:
-                event.transition_to(S.PROCESSED, reason="Matched by reconciliation.")
-    return found
+    return sum(_hint(tx, event) for event in tx.scalars(unmatched))
 
 
 def answer(event: StripeEvent | None) -> dict[str, Any]:

@@ -134,6 +134,46 @@ def test_a_delivered_callback_may_be_sent_again(client, shop, receiver, order, d
     assert deliveries(client, shop)[0]["status"] == "delivered"
 
 
+def test_a_retry_asked_for_during_an_attempt_is_not_lost(
+    client, shop, receiver, order, drain, monkeypatch
+):
+    from workers import callbacks as tasks
+
+    receiver.register(client, shop, events=["order.created"])
+    send = tasks.post
+    asked = []
+
+    def post(url, **what):
+        if not asked:
+            (row,) = deliveries(client, shop)
+            path = f"/api/v1/webhook-deliveries/{row['id']}/retry"
+            asked.append(client.post(path, headers=shop.headers).status_code)
+        return send(url, **what)
+
+    monkeypatch.setattr(tasks, "post", post)
+    order()
+    drain()
+
+    assert asked == [202]
+    assert len(receiver.calls) == 2
+    assert deliveries(client, shop)[0]["status"] == "delivered"
+
+
+def test_a_callback_that_cannot_be_made_counts_as_a_try_and_shows(
+    client, shop, receiver, order, drain, advance, sql, monkeypatch
+):
+    receiver.register(client, shop, events=["order.created"])
+    sql("UPDATE callback_endpoints SET sealed_secret = 'AAAA' || sealed_secret")
+    order()
+    for _ in range(35):
+        drain()
+        advance(61)
+
+    assert receiver.calls == []
+    assert "No try" in sql("SELECT needs_attention FROM callback_deliveries")
+    assert client.get("/readyz").json["checks"]["attention"]["ok"] is False
+
+
 def test_the_schedule_waits_as_written(database, monkeypatch):
     monkeypatch.delenv("WEBHOOK_RETRY_INTERVALS_TEST")
     forget()

@@ -229,6 +229,13 @@ def test_looking_first_and_finding_nothing_says_so(scripted):
         client.open_session(request(look_first=True))
 
 
+def test_a_refused_search_says_nothing_about_what_was_looked_for(scripted):
+    scripted.says(400, error(code="parameter_unknown"))
+
+    with pytest.raises(Unanswered):
+        client.open_session(request(look_first=True))
+
+
 def test_a_decline_is_read_from_the_intent(scripted):
     intent = {
         "id": "pi_1",

@@ -26,18 +26,7 @@ OPENING_SECONDS = 120
 
 def blueprint(gateway: Gateway, inbox: Inbox, *, url: str) -> Blueprint:
     pages = Blueprint("pages", __name__)
-
-    @pages.get("/")
-    def shop() -> str:
-        orders, trouble = _recent(gateway)
-        return render_template(
-            "shop.html",
-            products=PRODUCTS,
-            orders=orders,
-            trouble=trouble,
-            new_token=new_token,
-            **panel_of(inbox),
-        )
+    pages.add_url_rule("/", "shop", lambda: _shop(gateway, inbox))
 
     @pages.post("/buy")
     def buy() -> AnyResponse:
@@ -73,6 +62,18 @@ def blueprint(gateway: Gateway, inbox: Inbox, *, url: str) -> Blueprint:
         return Response(page)
 
     return pages
+
+
+def _shop(gateway: Gateway, inbox: Inbox) -> str:
+    orders, trouble = _recent(gateway)
+    return render_template(
+        "shop.html",
+        products=PRODUCTS,
+        orders=orders,
+        trouble=trouble,
+        new_token=new_token,
+        **panel_of(inbox),
+    )
 
 
 def new_token() -> str:

@@ -191,7 +191,7 @@ CREATE TABLE stripe_events (
 CREATE INDEX stripe_events_payment_idx ON stripe_events (payment_id, id);
 CREATE INDEX stripe_events_received_idx
     ON stripe_events (payment_id, created_at)
-    WHERE status = 'received';
+    WHERE status IN ('received', 'unmatched');
 CREATE INDEX stripe_events_unmatched_idx
     ON stripe_events (created_at)
     WHERE status = 'unmatched';
