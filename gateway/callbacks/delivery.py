@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
 from gateway.callbacks.sender import Result
-from gateway.callbacks.service import secret_of
 from gateway.callbacks.signing import body_of
 from gateway.kernel.db import lock, now
 from gateway.kernel.due import Claim, is_ours, settle
@@ -41,7 +40,7 @@ def prepare(tx: Session, delivery: Delivery) -> Outgoing | None:
     return Outgoing(
         url=endpoint.url,
         event_id=event.id,
-        secret=secret_of(endpoint),
+        secret=endpoint.secret,
         body=body_of(
             type=event.type,
             timestamp=event.created_at,

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from gateway.callbacks.schemas import EndpointSchema
 from gateway.kernel.db import Base
 from gateway.kernel.events import Event
+from gateway.kernel.seal import unseal
 from gateway.kernel.stateful import Recorded, Stateful, Transitions
 from gateway.merchants.models import Merchant
 
@@ -38,6 +39,16 @@ class Endpoint(Recorded, Base):
     sealed_secret: Mapped[str]
 
     __table_args__ = (Index("callback_endpoints_list_idx", "merchant_id", "livemode", "id"),)
+
+    @property
+    def secret(self) -> str:
+        """What signs its callbacks; shown to the merchant once."""
+        return unseal(self.sealed_secret, bound_to=secret_row(self.id))
+
+
+def secret_row(endpoint_id: str) -> str:
+    """What a sealed secret is bound to: in another row it does not open."""
+    return f"callback_endpoints:{endpoint_id}"
 
 
 class DeliveryStatus(StrEnum):
@@ -77,6 +88,10 @@ class Delivery(Stateful, Base):
             postgresql_where=text("needs_attention IS NOT NULL"),
         ),
         Index("callback_deliveries_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    attempt_log: Mapped[list["Attempt"]] = relationship(
+        order_by="Attempt.number", viewonly=True, lazy="select"
     )
 
 

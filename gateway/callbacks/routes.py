@@ -30,7 +30,7 @@ api = Api("callbacks", authenticate=by_secret)
     status=201,
     shows_secret=True,
 )
-def create_endpoint(tx: Session, caller: Caller, body: dict[str, Any]) -> service.NewEndpoint:
+def create_endpoint(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
     return service.create(tx, caller, body)
 
 
@@ -69,8 +69,8 @@ def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 @api.read("/webhook-deliveries/<delivery_id>", returns=DeliveryDetail())
-def read_delivery(tx: Session, caller: Caller, delivery_id: str) -> service.WithLog:
-    return service.with_log(tx, caller, delivery_id)
+def read_delivery(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
+    return service.get_delivery(tx, caller, delivery_id)
 
 
 @api.write("/webhook-deliveries/<delivery_id>/retry", returns=DeliverySchema(), status=202)

@@ -4,7 +4,6 @@ Every function runs inside the caller's transaction; the sending is `sender`'s, 
 """
 
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import timedelta
 from os import urandom
 from typing import Any
@@ -13,14 +12,20 @@ from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.catalogue import EVERYTHING
-from gateway.callbacks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from gateway.callbacks.models import (
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    secret_row,
+)
 from gateway.kernel.db import lock, now
 from gateway.kernel.errors import Conflict, Invalid, NotFound
 from gateway.kernel.events import Event
 from gateway.kernel.http import Caller
 from gateway.kernel.ids import new_id
 from gateway.kernel.pages import Page, page
-from gateway.kernel.seal import seal, unseal
+from gateway.kernel.seal import seal
 from gateway.settings import settings
 
 SECRET_BYTES = 32
@@ -39,40 +44,20 @@ class EndpointDeleted(Conflict):
     code, title = "endpoint_deleted", "The endpoint was deleted."
 
 
-@dataclass(frozen=True)
-class NewEndpoint:
-    """An endpoint with its secret, for the one answer that shows it."""
-
-    endpoint: Endpoint
-    secret: str
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.endpoint, name)
-
-
-def create(tx: Session, caller: Caller, body: dict[str, Any]) -> NewEndpoint:
+def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
     mine = list(tx.scalars(_endpoints(caller).with_only_columns(Endpoint.id)))
     if len(mine) >= MAX_ENDPOINTS:
         raise TooManyEndpoints(f"There are {len(mine)}; {MAX_ENDPOINTS} are allowed.")
     endpoint_id = new_id("we")
     secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
-    endpoint = Endpoint.start(
+    return Endpoint.start(
         tx,
         id=endpoint_id,
         merchant_id=caller.merchant_id,
         livemode=caller.livemode,
-        sealed_secret=seal(secret, bound_to=_row(endpoint_id)),
+        sealed_secret=seal(secret, bound_to=secret_row(endpoint_id)),
         **body,
     )
-    return NewEndpoint(endpoint, secret)
-
-
-def secret_of(endpoint: Endpoint) -> str:
-    return unseal(endpoint.sealed_secret, bound_to=_row(endpoint.id))
-
-
-def _row(endpoint_id: str) -> str:
-    return f"callback_endpoints:{endpoint_id}"
 
 
 def _endpoints(caller: Caller) -> Select[Any]:
@@ -147,23 +132,6 @@ def get_delivery(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
     if found is None:
         raise NotFound(f"There is no webhook delivery {delivery_id!r}.")
     return found
-
-
-@dataclass(frozen=True)
-class WithLog:
-    """A delivery with every attempt made, oldest first."""
-
-    delivery: Delivery
-    attempt_log: list[Attempt]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.delivery, name)
-
-
-def with_log(tx: Session, caller: Caller, delivery_id: str) -> WithLog:
-    delivery = get_delivery(tx, caller, delivery_id)
-    rows = select(Attempt).filter_by(delivery_id=delivery.id).order_by(Attempt.number)
-    return WithLog(delivery, list(tx.scalars(rows)))
 
 
 def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:

@@ -54,28 +54,27 @@ def test_every_configured_secret_is_tried(monkeypatch):
         forget()
 
 
-NOW = int(time.time())
-GOOD = header().split("v1=")[1]
-
-
 @pytest.mark.parametrize(
     "bad",
     [
         "",
         "garbage",
         "t=,v1=",
-        f"t={NOW},v1=0000",
-        f"t={NOW},v0={GOOD}",
-        f"t={NOW}, v1={GOOD}é",
-        f"t={'9' * 5000},v1={GOOD}",
-        f"t=abc,v1={GOOD}",
-        f"t={NOW}," + ",".join(["v1=00"] * 10_000),
+        "t=NOW,v1=0000",
+        "t=NOW,v0=GOOD",
+        "t=NOW, v1=GOOD\xe9",
+        f"t={'9' * 5000},v1=GOOD",
+        "t=abc,v1=GOOD",
+        "t=NOW," + ",".join(["v1=00"] * 10_000),
         "\u20ac",
     ],
+    ids=range(10),
 )
 def test_a_garbled_header_is_refused(bad):
+    good = header()
+    now, signature = good.removeprefix("t=").split(",v1=")
     with pytest.raises(InvalidSignature):
-        verify(RAW.encode(), bad)
+        verify(RAW.encode(), bad.replace("NOW", now).replace("GOOD", signature))
 
 
 def test_an_old_signature_is_refused():
