@@ -26,6 +26,7 @@ from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.fields import Strict
 from gateway.kernel.idempotency import Answer, fingerprint, once
 from gateway.kernel.pages import Page
+from gateway.kernel.waiting import until_changed
 
 PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
@@ -68,19 +69,25 @@ class Api(Blueprint):
         self.authenticate = authenticate
 
     def read(
-        self, rule: str, *, returns: Schema, query: Schema | None = None
+        self, rule: str, *, returns: Schema, query: Schema | None = None, waits: bool = False
     ) -> Callable[[Route], Route]:
-        """Declare a GET. The route gets `(tx, caller, [query,] **path)`."""
+        """Declare a GET. The route gets `(tx, caller, [query,] **path)`.
+
+        With `waits`, `Prefer: wait=N` holds the answer until the resource's status changes.
+        """
 
         def declare(route: Route) -> Route:
-            @wraps(route)
-            def view(**path: str) -> Response:
-                _check_path(path)
+            def look(path: dict[str, str]) -> Answer:
                 with transaction(actor="api") as tx:
                     caller = self._who(tx)
                     asked = load_query(query or NOTHING)
                     more = () if query is None else (asked,)
-                    return _send(_answer(returns, route(tx, caller, *more, **path), 200))
+                    return _answer(returns, route(tx, caller, *more, **path), 200)
+
+            @wraps(route)
+            def view(**path: str) -> Response:
+                _check_path(path)
+                return _send(until_changed(lambda: look(path), _status) if waits else look(path))
 
             self._add(rule, view, route, method="GET", door="read")
             return route
@@ -186,8 +193,14 @@ def _once(
     )
 
 
+def _status(answer: Answer) -> str:
+    return str(json.loads(answer.body)["status"])
+
+
 def _send(answer: Answer) -> Response:
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    if answer.retry_after is not None:
+        headers["Retry-After"] = str(answer.retry_after)
     return Response(answer.body, answer.status, headers, content_type="application/json")
 
 

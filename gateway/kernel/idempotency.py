@@ -54,6 +54,7 @@ class Answer:
     status: int
     body: str
     replayed: bool = False
+    retry_after: int | None = None
 
 
 def fingerprint(*parts: Any) -> str:

@@ -19,6 +19,6 @@ def list_payments(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
     return service.listed(tx, caller, query)
 
 
-@api.read("/payments/<payment_id>", returns=PaymentSchema())
+@api.read("/payments/<payment_id>", returns=PaymentSchema(), waits=True)
 def read_payment(tx: Session, caller: Caller, payment_id: str) -> Payment:
     return service.get(tx, caller, payment_id)
