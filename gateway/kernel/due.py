@@ -114,11 +114,14 @@ def settle(
 def postpone(
     tx: Session, row: Stateful, claimed: Claim[Any], *, why: str, attention: bool = False
 ) -> None:
-    """The try failed without a definite answer: another one later, hourly once it is hopeless."""
+    """The try failed without a definite answer: another one later, hourly once it is hopeless.
+
+    What somebody was asked to look at before stays; it may not be about this try.
+    """
     row.leased_until = None
     hopeless = attention or row.attempts >= MAX_ATTEMPTS
     if hopeless:
-        row.needs_attention = why
+        row.needs_attention = row.needs_attention or why
     if row.due_at == claimed.due_at:
         row.due_at = now(tx) + timedelta(
             seconds=SLOW_SECONDS if hopeless else backoff(row.attempts)

@@ -108,8 +108,12 @@ def _changes(status: PaymentStatus, session: CheckoutSession) -> dict[str, Any]:
 
 
 def _decline(payment: Payment, failure: Failure | None) -> None:
-    """Told once per charge; the session stays open and the shopper may try another card."""
-    if failure is None or failure.charge_id == payment.stripe_failed_charge_id:
+    """Told once; the session stays open and the shopper may try another card.
+
+    A failed authentication has no charge of its own, so the words are compared as well.
+    """
+    told = (payment.failure_code, payment.failure_message, payment.stripe_failed_charge_id)
+    if failure is None or (failure.code, failure.message, failure.charge_id) == told:
         return
     payment.record(
         "payment.attempt_declined",

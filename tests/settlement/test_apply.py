@@ -42,6 +42,19 @@ def test_a_decline_leaves_the_order_payable_and_is_told_once(buyer, opened, stri
     assert history(payment["id"]).count("payment.attempt_declined") == 2
 
 
+def test_a_failed_authentication_is_a_decline_like_any_other(buyer, opened, stripe, drain, history):
+    payment = opened()
+    stripe.pay(payment["checkout_url"], card="4000002760003184")
+    stripe.pay(payment["checkout_url"], three_ds="fail")
+    for _ in range(2):
+        look(payment["id"])
+        drain()
+
+    declined = buyer.read(payment["id"])
+    assert (declined["status"], declined["failure"] is None) == ("requires_action", False)
+    assert history(payment["id"]).count("payment.attempt_declined") == 1
+
+
 def test_a_declined_upi_address_may_be_replaced(buyer, opened, stripe, drain):
     payment = opened(amount=50000, currency="INR", method="upi", vpa="shopper@upi")
     stripe.pay(payment["checkout_url"], vpa="failure@upi")
