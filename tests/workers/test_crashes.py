@@ -62,8 +62,8 @@ def crashing(monkeypatch):
             self.at = None
 
         def __call__(self, name):
-            if name.startswith("test:"):
-                return  # our own looking
+            if name.startswith(("test:", "api:last-used")):
+                return  # our own looking, and a thread that minds the clock on the wall
             self.seen.append(name)
             if self.at == len(self.seen):
                 raise Crash(name)

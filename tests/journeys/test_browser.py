@@ -1,0 +1,73 @@
+"""A shopper with a browser: buys in the demo store, is declined once, pays, comes back."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+expect.set_options(timeout=15_000)
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.browser,
+    pytest.mark.xdist_group("journeys"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)"
+    ),
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.set_default_timeout(15_000)
+        yield page
+        browser.close()
+
+
+def fill_card(page, number):
+    page.get_by_label("Email").fill("shopper@example.com")
+    page.get_by_label("Card number").fill(number)
+    page.get_by_label("Month").fill("12")
+    page.get_by_label("Year").fill("34")
+    page.get_by_label("CVC").fill("123")
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+
+
+def test_a_shopper_is_declined_tries_again_and_has_paid(stack, page):
+    page.goto(stack.store)
+    page.get_by_role("button", name="Buy").first.click()
+
+    expect(page).to_have_url(re.compile("/c/pay/cs_test_"))
+    fill_card(page, "4000000000009995")
+    expect(page.get_by_role("alert")).to_be_visible()
+    fill_card(page, "4242424242424242")
+
+    expect(page).to_have_url(re.compile("/orders/"))
+    expect(page.get_by_text("Paid, thank you")).to_be_visible()
+
+
+def test_upi_is_paid_on_a_page_that_knows_the_address(stack, page):
+    body = {
+        "order_id": "browser-upi",
+        "amount": 49900,
+        "currency": "INR",
+        "method": "upi",
+        "vpa": "asha@upi",
+    }
+    payment = stack.call("POST", "payments", json=body).json()
+    page.goto(stack.until(payment["id"], "requires_action")["checkout_url"])
+
+    expect(page.get_by_role("textbox", name="UPI")).to_have_value("asha@upi")
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    stack.until(payment["id"], "succeeded", seconds=10)
