@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import lock, now
+from gateway.kernel.db import now
 from gateway.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gateway.kernel.http import Caller, Reply
 from gateway.kernel.ids import is_id
@@ -123,7 +123,6 @@ def _check_payable(order: Order, body: dict[str, Any]) -> None:
 
 
 def _attempt(tx: Session, order: Order, body: dict[str, Any]) -> Payment:
-    lock(tx, Order, order.id)
     before = tx.scalar(select(func.max(Payment.attempt)).filter_by(order_id=order.id)) or 0
     payment = Payment.start(
         tx,
