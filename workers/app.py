@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import celerybeat_schedule
 from gateway.kernel import logs
@@ -90,6 +90,8 @@ def task(name: str) -> Callable[[Task], Any]:
             began = time.monotonic()
             try:
                 work(subject)
+            except OperationalError as error:  # its row's lease runs out, and it is claimed again
+                log.warning("database unavailable", error=str(error).split("\n")[0])
             except Exception as error:
                 log.error("task failed", exc_info=error)
             else:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from os import getpid
 from types import FrameType
 from typing import Any
 
-from kombu.exceptions import OperationalError as BrokerError
+from kombu import exceptions
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -44,7 +45,8 @@ OVERDUE_EVERY_SECONDS = 30.0
 
 log = logs.get_logger(__name__)
 
-Hint = tuple[str, str]  # task name, id
+# Task name, id, and when it fell due: a row that was served and is due again is news.
+Hint = tuple[str, str, datetime | None]
 Send = Callable[[list[Hint]], None]
 
 
@@ -98,14 +100,14 @@ class Relay:
             found: list[Hint] = []
             for owed in OWED:
                 slots = sum(pulse.slots for pulse in living if pulse.queue == owed.queue)
-                found += [(owed.task, id) for id in _due(tx, owed, HINTS_PER_SLOT * slots)]
+                found += _due(tx, owed, HINTS_PER_SLOT * slots)
             return found + self._overdue(tx)
 
     def _overdue(self, tx: Session) -> list[Hint]:
         if time.monotonic() - self.looked_overdue < OVERDUE_EVERY_SECONDS:
             return []
         self.looked_overdue = time.monotonic()
-        return [(START, job) for job in runs.overdue(tx)]
+        return [(START, job, None) for job in runs.overdue(tx)]
 
     def fresh(self, hints: Iterable[Hint]) -> list[Hint]:
         """Those not sent in the last seconds."""
@@ -114,19 +116,20 @@ class Relay:
         return [hint for hint in hints if hint not in self.sent]
 
 
-def _due(tx: Session, owed: Owed, limit: int) -> list[str]:
+def _due(tx: Session, owed: Owed, limit: int) -> list[Hint]:
     if not limit:
         return []  # nobody would take it: a message now only makes a longer queue later
-    rows = select(owed.model.id).where(is_due(owed.model))
+    rows = select(owed.model.id, owed.model.due_at).where(is_due(owed.model))
     if owed.when is not None:
         rows = rows.where(owed.when)
-    return list(tx.scalars(rows.order_by(owed.model.due_at).limit(limit)))
+    found = tx.execute(rows.order_by(owed.model.due_at).limit(limit))
+    return [(owed.task, id, due_at) for id, due_at in found]
 
 
 def publish(hints: list[Hint]) -> None:
     """Through Celery's producer, over one connection, in a batch where the transport can."""
     with app.producer_pool.acquire(block=True) as producer, _batch(producer):
-        for task, subject in hints:
+        for task, subject, _ in hints:
             app.send_task(task, args=[subject], producer=producer, retry=False)
 
 
@@ -137,7 +140,12 @@ def _batch(producer: Any) -> Any:
 def broker_errors() -> tuple[Any, ...]:
     """What publishing raises while the broker is away, whichever broker it is."""
     connection = app.connection_for_write()
-    return (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)
+    return (
+        exceptions.KombuError,
+        OSError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    )
 
 
 class Process:

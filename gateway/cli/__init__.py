@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.dev.places import DEMO_ENV
+from gateway.dev.places import DEMO_ENV, demo_runs
 from gateway.kernel.errors import GatewayError
 from gateway.kernel.roles import WrongRole
 from gateway.settings import InvalidSettings
@@ -32,7 +32,9 @@ def main() -> None:
     read_demo_env()
     try:
         main_group(standalone_mode=True)
-    except (InvalidSettings, WrongRole) as error:
+    except InvalidSettings as error:
+        fail(f"{error}\nOr start ./run demo: while it runs, this command talks to it.")
+    except WrongRole as error:
         fail(str(error))
     except GatewayError as error:
         fail(error.detail)
@@ -42,7 +44,7 @@ def main() -> None:
 
 def read_demo_env() -> None:
     """Talk to the demo that runs here, unless the environment names another gateway."""
-    if "DATABASE_URL" in os.environ or not DEMO_ENV.exists():
+    if "DATABASE_URL" in os.environ or not demo_runs():
         return
     for line in DEMO_ENV.read_text().splitlines():
         name, equals, value = line.partition("=")

@@ -7,10 +7,11 @@ import time
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
+from gateway.health import OWING
 from gateway.kernel import runs
 from gateway.kernel.db import now, transaction
 from gateway.kernel.heartbeats import alive
@@ -66,6 +67,25 @@ def _missing() -> str:
     if missing:
         return f"Not running: {', '.join(missing)}. The run goes on once they do."
     return "Stripe has not answered for all of them yet; the run goes on. See /readyz."
+
+
+@main_group.command()
+@json_option
+def attention(as_json: bool) -> None:
+    """List what somebody should look at: rows that cannot go on by themselves, and why."""
+    with transaction(actor=ACTOR) as tx:
+        found = [
+            {"kind": model.KIND, "id": row.id, "why": row.needs_attention, "next": row.due_at}
+            for model in OWING
+            for row in tx.scalars(select(model).where(model.needs_attention.is_not(None)))
+        ]
+    if as_json:
+        show({"data": found}, as_json=True)
+        return
+    for row in found:
+        click.echo(f"{row['id']}  {row['why']}  next try: {row['next'] or 'none'}")
+    if not found:
+        click.echo("Nothing needs attention.")
 
 
 @main_group.command(context_settings={"ignore_unknown_options": True})

@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from gateway.dev.embedded import APP, OWNER, Postgres, Redis, ensure_database
 from gateway.dev.machine import Unusable, free_port
-from gateway.dev.places import DEMO_ENV, VAR
+from gateway.dev.places import DEMO_ENV, DEMO_LOCK, VAR
 from gateway.dev.seed import KEY, SECRET, seed
 from gateway.dev.stack import Ports, clockwork, environment, processes
 from gateway.dev.supervisor import Supervisor
@@ -58,8 +58,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON line instead of the card"
     )
-    parser.add_argument("--port", type=int, default=8000, help="of the gateway; default 8000")
+    parser.add_argument("--port", type=_port, default=8000, help="of the gateway; default 8000")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("must be a number from 1 to 65535")
+    return int(text)
 
 
 def say(words: str) -> None:
@@ -70,7 +76,7 @@ def say(words: str) -> None:
 def _alone() -> Iterator[None]:
     """Two demos in one folder would share a database and fight."""
     VAR.mkdir(exist_ok=True)
-    with (VAR / "demo.lock").open("w") as lock:
+    with DEMO_LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

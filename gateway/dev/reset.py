@@ -5,14 +5,14 @@ import shutil
 import sys
 
 from gateway.dev.embedded import Postgres
-from gateway.dev.places import VAR
+from gateway.dev.places import DEMO_LOCK, VAR
 
 KEPT = ("install.log", "install.lock", "demo.lock")
 
 
 def main() -> None:
     VAR.mkdir(exist_ok=True)
-    with (VAR / "demo.lock").open("w") as lock:
+    with DEMO_LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -4,20 +4,38 @@ What cannot be read is 400, what is not JSON by its label 415, what the schema r
 """
 
 import json
+import threading
 from typing import Any, NoReturn
 
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from gateway.kernel.errors import FieldError, Invalid, Unparsable, UnsupportedMediaType
+from gateway.kernel.errors import (
+    FieldError,
+    Invalid,
+    Unavailable,
+    Unparsable,
+    UnsupportedMediaType,
+)
 
 MAX_DEPTH = 20
 _DIGITS = 40  # no number of ours has more; CPython refuses to read thousands
 
 
+# A web process has eight threads or more. Senders who never finish may hold half of them, so that
+# whoever reads, and the health checks, still get through. A proxy that buffers keeps them all free.
+_readers = threading.BoundedSemaphore(4)
+_PATIENCE_SECONDS = 1.0
+
+
 def raw_body() -> bytes:
     """The body as sent; read whole before a transaction opens, since the sender may be slow."""
-    return request.get_data(cache=True)
+    if not _readers.acquire(timeout=_PATIENCE_SECONDS):
+        raise Unavailable("Too many requests with unfinished bodies are open.", retry_after=1)
+    try:
+        return request.get_data(cache=True)
+    finally:
+        _readers.release()
 
 
 def load_body(schema: Schema, raw: bytes) -> dict[str, Any]:

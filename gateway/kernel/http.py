@@ -147,7 +147,7 @@ def receive(
         @wraps(route)
         def view() -> Response:
             request.max_content_length = limit
-            news = verify(request.get_data(cache=False))
+            news = verify(raw_body())
             with transaction(actor="stripe") as tx:
                 body = json.dumps(route(tx, news))
             return _send(Answer(status=200, body=body))

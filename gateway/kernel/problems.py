@@ -30,6 +30,11 @@ _TRANSIENT = frozenset({"40P01", "55P03", "57014", "40001"})
 
 _BY_STATUS = {error.status: error for error in (NotFound, MethodNotAllowed, BodyTooLarge)}
 
+_DETAILS = {
+    404: "There is nothing at this address; the API's addresses begin with /api/v1.",
+    413: "64 KiB is the most that is taken, and 256 KiB for Stripe's events.",
+}
+
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(GatewayError, render)
@@ -54,7 +59,8 @@ def _http(error: HTTPException) -> Response:
     status = error.code or 500
     known = _BY_STATUS.get(status, HttpError)
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return _problem(status, known.code, known.title, error.description or error.name, [], kept)
+    detail = _DETAILS.get(status) or error.description or error.name
+    return _problem(status, known.code, known.title, detail, [], kept)
 
 
 def _database(error: Exception) -> Response:

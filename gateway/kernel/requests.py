@@ -38,6 +38,6 @@ def _end(response: Response) -> Response:
 
 
 def _subject() -> str | None:
-    """What the address names; cut, since a stranger may write anything there."""
+    """What the address names; cut and escaped, since a stranger may write anything there."""
     named: list[str] = list((request.view_args or {}).values())
-    return named[0][:128] if named else None
+    return named[0][:128].encode("unicode_escape").decode() if named else None

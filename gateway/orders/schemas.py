@@ -17,7 +17,7 @@ from gateway.kernel.ids import is_id
 from gateway.kernel.money import MAX_AMOUNT, Amount, Currency, check_money
 
 MAX_ITEMS = 100  # Stripe's own limit for one session
-REFERENCE = r"[A-Za-z0-9_.:-]{1,64}"
+REFERENCE = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"  # not . or .., which no URL can carry
 
 
 class Reference(Text):

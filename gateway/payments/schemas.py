@@ -12,7 +12,7 @@ from gateway.kernel.seal import derive
 
 METHODS = ("card", "upi")
 CAPTURE_METHODS = ("automatic", "manual")
-_NAME = r"[A-Za-z0-9_.:-]{1,64}"
+_NAME = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"
 _VPA = r"[A-Za-z0-9][A-Za-z0-9.\-_]{1,254}@[A-Za-z][A-Za-z0-9]{1,63}"
 
 

@@ -1,9 +1,11 @@
 """What cannot be read is 400, 413 or 415; what the schema refuses is 422. Nothing is ever 5xx."""
 
 import json
+import threading
 
 import pytest
 
+from gateway.kernel import bodies
 from gateway.kernel.http import MAX_BODY
 
 PATHS = ("/orders", "/payments")
@@ -283,3 +285,15 @@ def test_every_fault_is_named_at_once(call):
 
     named = {error["param"] for error in answer["errors"]}
     assert named == {"currency", "items[0].name", "items[0].quantity", "colour"}
+
+
+def test_senders_who_never_finish_do_not_hold_every_thread(client, shop, monkeypatch):
+    monkeypatch.setattr(bodies, "_readers", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(bodies, "_PATIENCE_SECONDS", 0.05)
+    with bodies._readers:
+        posted = client.post("/api/v1/orders", json={}, headers=shop.headers)
+        hook = client.post("/webhooks/stripe", data=b"{}")
+        read = client.get("/api/v1/orders", headers=shop.headers)
+
+    assert (posted.status_code, hook.status_code, read.status_code) == (503, 503, 200)
+    assert posted.headers["Retry-After"] == "1"

@@ -206,3 +206,14 @@ def test_the_program_prints_one_json_object(database):
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["name"] == "Shell"
+
+
+def test_what_needs_attention_is_listed_with_its_reason(client, shop, database, sql):
+    body = {"order_id": "order-1", "amount": 1999, "currency": "EUR"}
+    payment = client.post("/api/v1/payments", json=body, headers=shop.headers).json["id"]
+    assert answered("attention") == {"data": []}
+
+    sql("UPDATE payments SET needs_attention = 'Look here.'")
+
+    (row,) = answered("attention")["data"]
+    assert (row["kind"], row["id"], row["why"]) == ("payment", payment, "Look here.")
