@@ -4,7 +4,6 @@ proxy of our environment, an answer of any size read no further than needed.
 Never called in a transaction. Any answer is a result; only a fault of ours raises.
 """
 
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,9 +79,6 @@ class _Answer:
         return _clean(self.body.getvalue().decode("utf-8", "replace"))
 
 
-_local = threading.local()
-
-
 def post(url: str, *, headers: dict[str, str], body: bytes) -> Result:
     """Send `body` as JSON; 2xx is success, anything else is an error in words."""
     assert_no_transaction()
@@ -99,6 +95,7 @@ def post(url: str, *, headers: dict[str, str], body: bytes) -> Result:
             None if stopped else _ERRORS.get(number, f"The transfer failed ({problem.args[1]}).")
         )
     status = int(curl.getinfo(pycurl.RESPONSE_CODE)) or None
+    curl.close()
     if error is None and not (status is not None and 200 <= status < 300):
         error = _refusal(status)
     crashpoint("callback post after")
@@ -113,10 +110,10 @@ def post(url: str, *, headers: dict[str, str], body: bytes) -> Result:
 
 
 def _handle(url: str, headers: dict[str, str], body: bytes, answer: _Answer) -> pycurl.Curl:
-    """This thread's handle, whose connections are kept alive between callbacks."""
-    curl: pycurl.Curl = getattr(_local, "curl", None) or pycurl.Curl()
-    _local.curl = curl
-    curl.reset()
+    """A connection of its own: on a kept one that has died libcurl sends again by itself, and one
+    attempt would be two.
+    """
+    curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
     curl.setopt(pycurl.POST, 1)
     curl.setopt(pycurl.POSTFIELDS, body)

@@ -1,6 +1,9 @@
 """From an event to a merchant's server: who gets it, what is sent, what is kept, when again."""
 
 import json
+import socket
+import threading
+import time
 
 import pytest
 from tests_support import forget
@@ -253,6 +256,32 @@ def test_filters_and_other_tenants(client, shop, new_shop, receiver, order, drai
     assert bad.status_code == 422
 
 
+def test_a_server_that_closes_without_an_answer_is_asked_once(database):
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen = []
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                seen.append(connection.recv(65536))
+                if len(seen) == 1:
+                    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    seen.append(connection.recv(65536))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    results = [sender.post(url, headers={}, body=b"{}") for _ in range(2)]
+    listener.close()
+
+    assert [result.delivered for result in results] == [True, False]
+    assert len([request for request in seen if request]) == 2
+
+
 def test_an_endless_answer_is_read_no_further_than_needed(receiver, database):
     receiver.answers.append((200, {}, b"x" * 3_000_000))
 
@@ -263,10 +292,6 @@ def test_an_endless_answer_is_read_no_further_than_needed(receiver, database):
 
 
 def test_a_server_that_drips_meets_the_deadline(database, monkeypatch):
-    import socket
-    import threading
-    import time
-
     monkeypatch.setenv("GATEWAY_CALLBACK_TIMEOUT", "1")
     forget()
     listener = socket.create_server(("127.0.0.1", 0))
