@@ -86,8 +86,10 @@ def _alone() -> Iterator[None]:
 
 def _demo(options: argparse.Namespace, began: float) -> int:
     ports = _ports(options.port)
-    with Supervisor([], VAR / "logs", on_event=_tell) as supervisor:
-        env, servers = _servers(supervisor, ports)
+    postgres = None if os.environ.get("DATABASE_URL") else Postgres.at(VAR / "postgres")
+    scratch = [postgres.sockets] if postgres else []
+    with Supervisor([], VAR / "logs", on_event=_tell, scratch=scratch) as supervisor:
+        env, servers = _servers(supervisor, ports, postgres)
         os.environ.update(env)
         _prepare(env, ports)
         supervisor.add(*processes(ports, env, var=VAR, servers=servers))
@@ -119,13 +121,14 @@ def _ports(web: int) -> Ports:
     return Ports(**found)
 
 
-def _servers(supervisor: Supervisor, ports: Ports) -> tuple[dict[str, str], tuple[str, ...]]:
+def _servers(
+    supervisor: Supervisor, ports: Ports, postgres: Postgres | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """The environment, and the names of the servers we run because none was given."""
     urls = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "GATEWAY_MIGRATION_URL")}
     redis_url = os.environ.get("REDIS_URL", "")
     names: list[str] = []
-    if not urls["DATABASE_URL"]:
-        postgres = Postgres.at(VAR / "postgres")
+    if postgres:
         postgres.prepare()
         supervisor.add(postgres.process())
         names.append("postgres")
@@ -143,7 +146,7 @@ def _servers(supervisor: Supervisor, ports: Ports) -> tuple[dict[str, str], tupl
         redis_url = redis.url
     say("Starting PostgreSQL and Redis ..." if names else "Using the given servers ...")
     supervisor.wait_ready(READY_SECONDS)
-    if "postgres" in names:
+    if postgres:
         ensure_database(postgres, DATABASE)
     env = environment(
         ports,
