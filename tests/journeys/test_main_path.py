@@ -6,7 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg2
 import pytest
+import redis
 
 from gateway.dev.walk import wait_for
 
@@ -104,3 +106,16 @@ def test_jobs_status_and_health_speak_of_the_living(stack):
     assert set(jobs["queues"]) == {"stripe", "callbacks", "clock"}
     assert jobs["failed"] == 0
     assert {"pending", "processing", "completed"} <= set(jobs)
+
+
+def test_beat_keeps_the_calendar_and_every_job_has_run_once(stack):
+    with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
+        planned = {
+            name.decode() for name in client.scan_iter("redbeat:*") if client.type(name) == b"hash"
+        }
+    assert {"redbeat:reconcile-hourly", "redbeat:prune-daily"} <= planned
+    with psycopg2.connect(stack.env["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT job, status FROM runs")
+        ended = {job for job, status in cursor.fetchall() if status == "succeeded"}
+    connection.close()
+    assert ended == {"reconcile", "prune"}

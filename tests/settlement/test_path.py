@@ -44,3 +44,16 @@ def test_a_payment_is_opened_paid_and_told(client, shop, stripe, drain, history)
     ]
     again = create(client, shop)
     assert (again.status_code, again.json["code"]) == (409, "order_already_paid")
+
+
+def test_a_visit_of_the_return_page_proves_nothing(client, shop, stripe, drain, history):
+    payment = create(client, shop).json
+    drain()
+
+    page = client.get("/pay/return?outcome=paid")
+    drain()
+
+    assert page.status_code == 200
+    assert "as soon as the payment is confirmed" in page.text
+    assert read(client, shop, payment["id"])["status"] == "requires_action"
+    assert history(payment["id"]) == ["payment.created", "payment.requires_action"]
