@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+from xdist.scheduler import LoadScopeScheduling
 
 # Read by modules as they are imported, so it stands before every import of the gateway.
 os.environ |= {
@@ -46,6 +47,21 @@ from gateway.kernel.heartbeats import Pulse, beat
 from gateway.kernel.http import Caller
 from gateway.merchants import service as merchants
 from gateway.migrations.upgrade import migrate
+
+
+class OneAtATime(LoadScopeScheduling):
+    """Journeys run in one test worker, one after the other: each starts a dozen processes, some on
+    ports of their own choice. (xdist's groups do not see the marks of this pytest.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if "tests/journeys/" in nodeid else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAtATime:
+    return OneAtATime(config, log)
+
 
 TEMPLATE = "gateway_template"
 _number = count(1)

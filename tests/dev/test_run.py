@@ -190,8 +190,8 @@ def test_two_installations_take_turns(
 @pytest.mark.parametrize(
     ("arguments", "added"),
     [
-        ([], ["-n", "2", "--dist", "loadgroup"]),
-        (["-q", "tests/dev", "--no-header"], ["-n", "2", "--dist", "loadgroup"]),
+        ([], ["-n", "2"]),
+        (["-q", "tests/dev", "--no-header"], ["-n", "2"]),
         (["-n", "0"], []),
         (["-n4"], []),
         (["--numprocesses=4"], []),

@@ -13,7 +13,6 @@ expect.set_options(timeout=15_000)
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.browser,
-    pytest.mark.xdist_group("journeys"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)"
     ),

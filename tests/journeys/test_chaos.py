@@ -7,7 +7,7 @@ import pytest
 
 from gateway.dev.walk import wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 PAYMENTS = 200
 VICTIMS = (

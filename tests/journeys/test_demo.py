@@ -13,7 +13,7 @@ import pytest
 from gateway.dev.machine import free_port
 from gateway.dev.walk import wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 GIVEN = ("DATABASE_URL", "GATEWAY_", "STRIPE_", "REDIS_URL", "WEBHOOK_RETRY")
 
@@ -48,6 +48,13 @@ def demo(tmp_path):
     )
 
 
+def first_line(process):
+    """What a demo that stays up prints; if it printed nothing, why."""
+    line = process.stdout.readline()
+    assert line, process.communicate()[1]
+    return json.loads(line)
+
+
 def leftovers(tmp_path):
     """Processes that carry this demo's mark in their environment."""
     found = []
@@ -62,6 +69,15 @@ def leftovers(tmp_path):
         if marked and alive:
             found.append(pid)
     return found
+
+
+def listeners():
+    return subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=False).stdout
+
+
+def check_closed(facts):
+    still = [name for name in ("gateway", "sandbox", "store", "flower") if not closed(facts[name])]
+    assert still == [], (facts, listeners())
 
 
 def closed(url):
@@ -89,13 +105,13 @@ def test_once_makes_a_payment_prints_one_line_and_leaves_nothing(demo, tmp_path)
         "seconds",
     }
     assert leftovers(tmp_path) == []
-    assert all(closed(facts[name]) for name in ("gateway", "sandbox", "store"))
+    check_closed(facts)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_ctrl_c_leaves_no_process_and_no_port_and_only_one_may_run(demo, tmp_path):
     process = demo("--json")
-    facts = json.loads(process.stdout.readline())
+    facts = first_line(process)
     env_file = tmp_path / "var" / "demo.env"
     assert env_file.stat().st_mode & 0o777 == 0o600
     assert not closed(facts["flower"])
@@ -107,14 +123,14 @@ def test_ctrl_c_leaves_no_process_and_no_port_and_only_one_may_run(demo, tmp_pat
     process.communicate(timeout=60)
 
     wait_for("the end of everything", lambda: leftovers(tmp_path) == [], seconds=5)
-    assert all(closed(facts[name]) for name in ("gateway", "sandbox", "store", "flower"))
+    check_closed(facts)
     assert not env_file.exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_a_killed_demo_leaves_nothing_either_and_the_next_one_starts(demo, tmp_path):
     process = demo("--json")
-    json.loads(process.stdout.readline())
+    first_line(process)
     process.kill()
     process.communicate(timeout=10)
     deadline = time.monotonic() + 15

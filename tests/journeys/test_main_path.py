@@ -12,7 +12,7 @@ import redis
 
 from gateway.dev.walk import wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 UPI = {
     "amount": 50000,
