@@ -61,6 +61,19 @@ class Reply(Generic[News]):
     status: int
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a route said of itself; the API's description is made of these."""
+
+    method: str
+    door: str
+    returns: Schema
+    status: int = 200
+    accepts: Schema | None = None
+    query: Schema | None = None
+    waits: bool = False
+
+
 class Api(Blueprint):
     """The routes of one domain. `authenticate` reads the request's headers."""
 
@@ -89,7 +102,8 @@ class Api(Blueprint):
                 _check_path(path)
                 return _send(until_changed(lambda: look(path), _status) if waits else look(path))
 
-            self._add(rule, view, route, method="GET", door="read")
+            said = Declared("GET", "read", returns, query=query, waits=waits)
+            self._add(rule, view, route, said)
             return route
 
         return declare
@@ -122,7 +136,7 @@ class Api(Blueprint):
                     answer = _once(tx, caller, key, body, run, secret=shows_secret)
                 return _send(answer)
 
-            self._add(rule, view, route, method=method, door="write")
+            self._add(rule, view, route, Declared(method, "write", returns, status, accepts))
             return route
 
         return declare
@@ -133,9 +147,9 @@ class Api(Blueprint):
         logs.add(actor=caller.actor)
         return caller
 
-    def _add(self, rule: str, view: Any, route: Route, *, method: str, door: str) -> None:
-        view.door = door
-        self.add_url_rule(rule, endpoint=route.__name__, view_func=view, methods=[method])
+    def _add(self, rule: str, view: Any, route: Route, declared: Declared) -> None:
+        view.door, view.declared = declared.door, declared
+        self.add_url_rule(rule, endpoint=route.__name__, view_func=view, methods=[declared.method])
 
 
 def receive(
