@@ -5,10 +5,10 @@ Every function runs inside the caller's transaction and never talks to the netwo
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import lock
+from gateway.kernel.db import held
 from gateway.kernel.errors import Conflict, Invalid, NotFound
 from gateway.kernel.http import Caller, Reply
 from gateway.kernel.ids import is_id
@@ -60,10 +60,12 @@ def _same(order: Order, body: dict[str, Any]) -> bool:
 
 def find(tx: Session, caller: Caller, name: str) -> Order | None:
     """By id, then by reference; only among the caller's own of this mode."""
+    return tx.scalar(_named(caller, name))
+
+
+def _named(caller: Caller, name: str) -> Select[Order]:
     mine = select(Order).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
-    if is_id(name, "ord"):
-        return tx.scalar(mine.filter_by(id=name))
-    return tx.scalar(mine.filter_by(reference=name))
+    return mine.filter_by(id=name) if is_id(name, "ord") else mine.filter_by(reference=name)
 
 
 def get(tx: Session, caller: Caller, name: str) -> Order:
@@ -75,8 +77,7 @@ def get(tx: Session, caller: Caller, name: str) -> Order:
 
 def hold(tx: Session, caller: Caller, name: str) -> Order | None:
     """As `find`, locked: whoever holds the order may change everything below it."""
-    order = find(tx, caller, name)
-    return None if order is None else lock(tx, Order, order.id)
+    return tx.scalar(held(_named(caller, name)))
 
 
 def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
