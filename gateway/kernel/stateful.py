@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from marshmallow import Schema
 from sqlalchemy import exists, insert, select
@@ -61,8 +61,8 @@ class Stateful:
     @classmethod
     def start(cls, tx: Session, **fields: Any) -> Self:
         """Create a row in the first state of its life cycle."""
-        row, model = cls._draft(tx, fields), cast(Any, cls)
-        tx.connection().execute(_insert(model), row._values())
+        row = cls._draft(tx, fields)
+        tx.connection().execute(_insert(cls.__table__), row._values())
         return row._begin(tx)
 
     @classmethod
@@ -71,8 +71,8 @@ class Stateful:
 
         Waits for a concurrent transaction that is writing the same key.
         """
-        row, model = cls._draft(tx, fields), cast(Any, cls)
-        if tx.connection().execute(_insert_once(model), row._values()).first() is None:
+        row = cls._draft(tx, fields)
+        if tx.connection().execute(_insert_once(cls.__table__), row._values()).first() is None:
             return None
         return row._begin(tx)
 
@@ -81,7 +81,12 @@ class Stateful:
         (first,) = cls.TRANSITIONS[None]
         born: dict[str, Any] = {"created_at": now(tx), "updated_at": now(tx), "_status": first}
         model: Any = cls
-        return cls(**(_defaults(model) | {"id": new_id(cls.PREFIX)} | born | fields))
+        if strange := fields.keys() - (_defaults(model).keys() - {"_status"}):
+            raise TypeError(f"{cls.__name__} cannot start with {', '.join(sorted(strange))}")
+        row = cls()
+        # As if it had been loaded: nobody else knows it, so there is no change to keep track of.
+        row.__dict__ |= _defaults(model) | {"id": new_id(cls.PREFIX)} | born | fields
+        return row
 
     def _values(self) -> dict[str, Any]:
         model: Any = type(self)
@@ -172,14 +177,13 @@ class Recorded(Stateful):
 
 
 @cache
-def _insert(model: Any) -> Any:
+def _insert(table: Any) -> Any:
     """Made once: a statement costs more to build than to send."""
-    return insert(model.__table__)
+    return insert(table)
 
 
 @cache
-def _insert_once(model: Any) -> Any:
-    table = model.__table__
+def _insert_once(table: Any) -> Any:
     return upsert(table).on_conflict_do_nothing().returning(table.c.id)
 
 

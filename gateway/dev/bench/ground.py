@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from gateway.dev import embedded
+from gateway.dev.bench.cpu import cpu_seconds
 from gateway.dev.machine import free_port
 from gateway.dev.places import ROOT
 from gateway.dev.supervisor import Process, Supervisor
@@ -31,9 +32,8 @@ class Ground:
     supervisor: Supervisor
     postgres: embedded.Postgres
     env: dict[str, str]
-    started: list[str] = field(default_factory=list)
 
-    def web(self, app: str, *, probe: str = "/") -> str:
+    def web(self, name: str, app: str, **env: str) -> str:
         """Serve what makes a WSGI app, as production serves it; its address."""
         port = free_port()
         where = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
@@ -41,12 +41,10 @@ class Ground:
         log = ["--log-level", "warning"]
         command = [sys.executable, "-m", "granian", *where, *size, *log, "--factory", app]
         url = f"http://127.0.0.1:{port}"
-        self.run(app, command, ready=lambda: _listens(url + probe))
+        self.run(name, command, ready=lambda: _listens(url), **env)
         return url
 
-    def run(self, name: str, command: list[str], *, ready: Any = None, **env: str) -> str:
-        name = f"{name.replace('.', '-').replace(':', '-')}-{len(self.started)}"
-        self.started.append(name)
+    def run(self, name: str, command: list[str], *, ready: Any = None, **env: str) -> None:
         self.supervisor.add(
             Process(
                 name=name,
@@ -57,7 +55,10 @@ class Ground:
             )
         )
         self.supervisor.wait_ready(60, [name])
-        return name
+
+    def cpu_seconds(self, name: str) -> float:
+        """What the process called `name` has used, with its children."""
+        return cpu_seconds(self.supervisor.pid(name) or 0)
 
     @contextmanager
     def sql(self) -> Iterator[Any]:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import count
 from typing import Any
 
 import pycurl
@@ -23,7 +22,7 @@ class Post:
 
     url: str
     headers: tuple[str, ...]
-    body: Callable[[int], bytes]
+    body: Callable[[], bytes]
 
 
 @dataclass
@@ -91,7 +90,6 @@ class _Driver:
         self.multi.setopt(pycurl.M_MAXCONNECTS, connections)
         self.free = [self._handle() for _ in range(connections)]
         self.busy: dict[Any, tuple[float, BytesIO]] = {}
-        self.number = count()
 
     def _handle(self) -> Any:
         handle = pycurl.Curl()
@@ -106,7 +104,7 @@ class _Driver:
     def start(self, handle: Any, *, at: float | None = None) -> None:
         self.free.remove(handle)
         answer = BytesIO()
-        handle.setopt(pycurl.POSTFIELDS, self.post.body(next(self.number)))
+        handle.setopt(pycurl.POSTFIELDS, self.post.body())
         handle.setopt(pycurl.WRITEFUNCTION, answer.write)
         self.busy[handle] = (at or time.perf_counter(), answer)
         self.multi.add_handle(handle)
