@@ -1,6 +1,7 @@
 """`create_app()`: the only place that knows every route."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway import health
 from gateway.callbacks.routes import api as callbacks
@@ -22,6 +23,8 @@ def create_app() -> Flask:
     logs.configure("web")
     refuse_wrong_role()
     app = Flask("gateway", static_folder=None)
+    if proxies := settings().trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = True
     requests.init_app(app)

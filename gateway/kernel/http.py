@@ -19,10 +19,10 @@ from flask import Blueprint, Response, request
 from marshmallow import Schema
 from sqlalchemy.orm import Session
 
-from gateway.kernel import logs
+from gateway.kernel import limits, logs
 from gateway.kernel.bodies import load_body, load_query, raw_body
 from gateway.kernel.db import transaction
-from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.errors import Forbidden, GatewayError, Invalid, NotFound, Unauthenticated
 from gateway.kernel.fields import Strict
 from gateway.kernel.idempotency import Answer, fingerprint, once
 from gateway.kernel.pages import Page
@@ -142,7 +142,12 @@ class Api(Blueprint):
         return declare
 
     def _who(self, tx: Session) -> Caller:
-        caller = self.authenticate(tx)
+        try:
+            caller = self.authenticate(tx)
+        except (Unauthenticated, Forbidden):
+            limits.count_refusal(request.remote_addr)
+            raise
+        limits.count_call(caller.key_id)
         tx.info["actor"] = caller.actor
         logs.add(actor=caller.actor)
         return caller
@@ -161,7 +166,12 @@ def receive(
         @wraps(route)
         def view() -> Response:
             request.max_content_length = limit
-            news = verify(raw_body())
+            raw = raw_body()
+            try:
+                news = verify(raw)
+            except GatewayError:
+                limits.count_refusal(request.remote_addr)
+                raise
             with transaction(actor="stripe") as tx:
                 body = json.dumps(route(tx, news))
             return _send(Answer(status=200, body=body))
