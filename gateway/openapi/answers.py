@@ -74,6 +74,17 @@ PROBLEM: Json = {
         },
     },
     "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "examples": [
+        {
+            "type": "https://pay.example/docs/errors#invalid_request",
+            "title": "A parameter was refused.",
+            "status": 422,
+            "detail": "amount: Must be from 1 to 99999999 minor units.",
+            "code": "invalid_request",
+            "request_id": "req_01kjn0abcdefghjkmnpqrstvwx",
+            "errors": [{"param": "amount", "message": "Must be from 1 to 99999999 minor units."}],
+        }
+    ],
 }
 
 

@@ -33,6 +33,16 @@ Every error is `application/problem+json`; [each code is explained]({{errors}}).
 exists answers other methods with 405 and `Allow`. Everything of a merchant is below `{PREFIX}`.
 """
 
+# In the order in which a merchant needs them; a tag that is not here comes after them.
+TAGS = {
+    "orders": "What is to be paid for.",
+    "payments": "Attempts to be paid for an order.",
+    "webhook-endpoints": "Where changes are told.",
+    "webhook-deliveries": "What was told, attempt by attempt.",
+    "merchant": "Whose key it is.",
+    "operations": "For whoever runs the gateway, and for Stripe.",
+}
+
 SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     "ApiSecret": {
@@ -136,7 +146,7 @@ def document(app: Flask) -> Json:
         info={"description": ABOUT.format(errors=f"{base}/docs/errors").strip()},
         servers=[{"url": base}],
         security=[{"ApiKey": [], "ApiSecret": []}, {"Basic": []}],
-        externalDocs={"description": "What each error means", "url": f"{base}/docs/errors"},
+        tags=[{"name": name, "description": what} for name, what in TAGS.items()],
     )
     spec.components.schema("Problem", answers.PROBLEM)
     for name, scheme in SECURITY.items():
