@@ -1,9 +1,12 @@
 """The API's description says of every door what the door was told, and is valid OpenAPI."""
 
+import json
+
 import pytest
 import schemathesis
 
 from gateway.app import create_app
+from gateway.kernel.errors import all_errors
 from gateway.kernel.fields import Strict
 from gateway.kernel.http import Declared
 from gateway.kernel.stateful import Stateful
@@ -80,6 +83,24 @@ def test_every_answer_a_route_declares_is_described(app):
             promised = {declared.status, *declared.also, *(e.status for e in declared.refuses)}
             assert {str(status) for status in promised} <= set(answers), (method, path)
             assert {"401", "403", "422", "429", "503"} <= set(answers), (method, path)
+
+
+# What no described call answers: bases and bugs, another method's 405, and the operator's command.
+ELSEWHERE = {
+    "conflict",
+    "forbidden",
+    "illegal_transition",
+    "internal_error",
+    "merchant_exists",
+    "method_not_allowed",
+}
+
+
+def test_every_error_is_told_where_it_can_happen(app):
+    told = json.dumps(document(app)["paths"])
+    untold = {error.code for error in all_errors() if f"`{error.code}`" not in told}
+
+    assert untold == ELSEWHERE
 
 
 def bodies(kind=Strict):

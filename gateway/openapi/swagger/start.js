@@ -11,6 +11,7 @@ dress();
 
 async function start() {
   const answer = await fetch(new URL("openapi.json", here));
+  if (!answer.ok) throw new Error(`openapi.json: ${answer.status}`);
   const spec = await answer.json();
   // Calls go where this page came from: the policy allows no other place.
   spec.servers = [{ url: here.href.replace(/\/$/, "") }];
@@ -31,4 +32,6 @@ async function start() {
   });
 }
 
-start();
+start().catch((error) => {
+  place.textContent = `The description could not be loaded (${error.message}). Try again.`;
+});
