@@ -1,4 +1,4 @@
-"""The page at /docs: Swagger UI out of this repository, under a policy that lets nothing else in."""
+"""The page at /docs: Swagger UI out of this repository; its policy lets in nothing else."""
 
 import hashlib
 import re
