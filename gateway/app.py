@@ -3,7 +3,7 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway import health
+from gateway import health, openapi
 from gateway.callbacks.routes import api as callbacks
 from gateway.checkout.routes import pages as checkout
 from gateway.kernel import logs, problems, requests
@@ -32,4 +32,5 @@ def create_app() -> Flask:
     for blueprint in (merchants, callbacks, orders, payments, settlement, webhooks, checkout):
         app.register_blueprint(blueprint)
     health.init_app(app)
+    openapi.init_app(app)
     return app
