@@ -8,7 +8,7 @@ from functools import cache
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from gateway.kernel.errors import RateLimited
 from gateway.settings import settings
@@ -35,5 +35,5 @@ def _count(kind: str, who: str, per_second: int, words: str) -> None:
 
 
 @cache
-def _windows() -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(MemoryStorage())
+def _windows() -> SlidingWindowCounterRateLimiter:
+    return SlidingWindowCounterRateLimiter(MemoryStorage())

@@ -1,6 +1,7 @@
 """Too many calls: 429 with Retry-After, for who makes them and for nobody else."""
 
 import pytest
+from limits import RateLimitItemPerHour
 from tests_support import forget
 
 from gateway.app import create_app
@@ -11,7 +12,10 @@ FORGED = {"Stripe-Signature": "t=1,v1=00"}
 
 @pytest.fixture
 def tight(database, monkeypatch):
-    """A client whose gateway allows three calls a second, and two refusals."""
+    """A client whose gateway allows three calls, and two refusals, in a second that lasts longer:
+    no test is as quick as the clock is unlucky.
+    """
+    monkeypatch.setattr(limits, "RateLimitItemPerSecond", RateLimitItemPerHour)
     monkeypatch.setenv("GATEWAY_RATE_PER_KEY", "3")
     monkeypatch.setenv("GATEWAY_RATE_REFUSED", "2")
     forget()
