@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from gateway import health
+from gateway import health, metrics
 from gateway.callbacks.routes import api as callbacks
 from gateway.checkout.routes import pages as checkout
 from gateway.kernel import logs, problems, requests
@@ -29,4 +29,5 @@ def create_app() -> Flask:
     for blueprint in (merchants, callbacks, orders, payments, settlement, webhooks, checkout):
         app.register_blueprint(blueprint)
     health.init_app(app)
+    metrics.init_app(app)
     return app
