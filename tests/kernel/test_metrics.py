@@ -12,7 +12,7 @@ from tests_support import forget
 
 from gateway import metrics
 from gateway.app import create_app
-from gateway.kernel import db
+from gateway.kernel import db, runs
 from gateway.kernel.heartbeats import Pulse, beat
 from gateway.payments.models import PaymentStatus
 
@@ -51,6 +51,11 @@ def read(client, **headers):
 
 def value(found, name, **labels):
     return found[name, tuple(sorted(labels.items()))]
+
+
+def statuses(found, kind):
+    rows = [dict(pairs) for name, pairs in found if name == "gateway_rows"]
+    return {row["status"] for row in rows if row["kind"] == kind}
 
 
 def requests_of(found):
@@ -115,15 +120,26 @@ def test_the_rows_say_what_is_owed(client, shop, sql):
 
 
 def test_every_status_has_a_line_even_at_nought(client):
-    kinds = {dict(pairs)["kind"] for name, pairs in read(client) if name == "gateway_rows"}
-    statuses = {
-        labels["status"]
-        for name, pairs in read(client)
-        if name == "gateway_rows" and (labels := dict(pairs))["kind"] == "payment"
-    }
+    found = read(client)
 
-    assert kinds == {"payment", "order", "delivery", "stripe_event", "run"}
-    assert statuses == set(PaymentStatus)
+    for model, _ in metrics.COUNTED:
+        born = {status for targets in model.TRANSITIONS.values() for status in targets}
+        assert statuses(found, model.KIND) == born
+
+
+def test_the_history_of_a_large_table_is_left_uncounted(client, owner, monkeypatch):
+    monkeypatch.setattr(metrics, "COUNTABLE_ROWS", 9)
+    with db.transaction(actor=ACTOR) as tx:
+        for _ in range(10):
+            runs.start(tx, "reconcile")
+    owner.execute(text("ANALYZE runs"))
+    owner.commit()
+
+    found = read(client)
+
+    assert statuses(found, "run") == {"pending"}
+    assert statuses(found, "payment") == set(PaymentStatus)
+    assert value(found, "gateway_scrape_ok") == 1
 
 
 def test_signs_of_life_are_told(client):
