@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -70,6 +71,15 @@ def configure(process: str) -> None:
     for noisy in ("stripe", "urllib3", "celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+    sys.excepthook = _died
+
+
+def _died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends a process is a line like any other; Ctrl-C is not worth one."""
+    if isinstance(error, Exception):
+        get_logger(__name__).critical("died", exc_info=error)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def formatter(process: str) -> structlog.stdlib.ProcessorFormatter:

@@ -1,6 +1,9 @@
 """Every service of the compose file, run here: it becomes healthy, logs JSON and stops on TERM."""
 
 import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -14,7 +17,6 @@ from .compose import STOP_SECONDS, Service, ours
 # Celery says this by itself, on standard output, as it stops.
 CELERYS_OWN = "worker: Warm shutdown (MainProcess)"
 TOKEN = "a-token-for-prometheus"
-SECRET_KEY = "k9J2mQ7xR4vT1wZ8bN5cL0pS3dF6gH2j"
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def machine(servers, database, tmp_path):
         "DATABASE_URL": database,
         "GATEWAY_MIGRATION_URL": servers.postgres.url(embedded.OWNER, name),
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
-        "GATEWAY_SECRET_KEY": SECRET_KEY,
+        "GATEWAY_SECRET_KEY": os.environ["GATEWAY_SECRET_KEY"],
         "GATEWAY_BASE_URL": "https://pay.example",
         "GATEWAY_METRICS_TOKEN": TOKEN,
         "STRIPE_SECRET_KEY": "sk_live_nobody",
@@ -100,3 +102,39 @@ def test_an_unhealthy_process_is_seen(machine):
     assert not service("worker-stripe").healthy()
     assert not service("web").healthy()
     assert not service("beat").healthy()
+
+
+def test_the_web_answers_whom_it_let_in_before_it_stops(machine, shop):
+    """A reader that waits is the longest request there is; TERM comes in the middle of it."""
+    service, _, ports = machine
+    web = service("web").start()
+    wait_for("web", web.healthy, seconds=60)
+    url = f"http://127.0.0.1:{ports['8000']}/api/v1/payments"
+    body = {"order_id": "slow", "amount": 900, "currency": "EUR"}
+    made = requests.post(url, json=body, headers=shop.headers, timeout=10).json()
+
+    with ThreadPoolExecutor(1) as pool:
+        headers = shop.headers | {"Prefer": "wait=4"}
+        reading = pool.submit(requests.get, f"{url}/{made['id']}", headers=headers, timeout=20)
+        time.sleep(1.5)
+        code, took = web.stop()
+
+    assert reading.result().status_code == 200
+    assert reading.result().json()["status"] == "pending"
+    assert code == 0
+    assert 1 < took < STOP_SECONDS
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=5)
+
+
+def test_what_ends_a_process_is_a_line_too(machine):
+    """Here a role that owns the tables, as which nothing may run."""
+    service, env, _ = machine
+    relay = service("relay")
+    relay.env["DATABASE_URL"] = env["GATEWAY_MIGRATION_URL"]
+
+    assert relay.start().popen.wait(30) == 1
+
+    [last] = [json.loads(line) for line in lines(relay)]
+    assert (last["event"], last["level"], last["process"]) == ("died", "critical", "relay")
+    assert "gateway_owner" in last["exception"]
