@@ -1,8 +1,9 @@
 """`create_app()`: the only place that knows every route."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway import health, metrics
+from gateway import health, metrics, openapi
 from gateway.callbacks.routes import api as callbacks
 from gateway.checkout.routes import pages as checkout
 from gateway.kernel import logs, problems, requests
@@ -22,6 +23,8 @@ def create_app() -> Flask:
     logs.configure("web")
     refuse_wrong_role()
     app = Flask("gateway", static_folder=None)
+    if proxies := settings().trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = True
     requests.init_app(app)
@@ -29,5 +32,6 @@ def create_app() -> Flask:
     for blueprint in (merchants, callbacks, orders, payments, settlement, webhooks, checkout):
         app.register_blueprint(blueprint)
     health.init_app(app)
+    openapi.init_app(app)
     metrics.init_app(app)
     return app

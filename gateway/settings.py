@@ -42,6 +42,9 @@ class Settings:
     stripe_timeout: float  # seconds to wait for an answer, once connected
     callback_timeout: float  # seconds for one whole callback attempt
     retry_intervals: tuple[int, ...]
+    rate_per_key: int  # calls a second of one key to one web process
+    rate_refused: int  # refused calls a second from one address to one web process
+    trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
     poll_seconds: int  # between two looks at a payment that waits for its shopper
     reconcile_per_second: int  # Stripe's own limit is 25 a second per endpoint
 
@@ -94,6 +97,11 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 15.0, validate=_seconds),
         "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
         "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
+        "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
+        "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
+        "trusted_proxies": env.int(
+            "GATEWAY_TRUSTED_PROXIES", 0, validate=validate.Range(min=0, max=9)
+        ),
         "poll_seconds": env.int("GATEWAY_POLL_SECONDS", 600, validate=_positive),
         "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
     }

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,10 +36,12 @@ os.environ.pop("GATEWAY_RETRY_INTERVALS", None)
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from tests_support import Receiver, forget
+from werkzeug.serving import make_server
 
 from gateway.app import create_app
 from gateway.dev import embedded
 from gateway.dev.machine import free_port
+from gateway.dev.seed import seed
 from gateway.dev.stack import answers
 from gateway.dev.walk import wait_for
 from gateway.kernel import crashpoints, db
@@ -123,6 +126,17 @@ def shop(new_shop: Callable[..., Shop]) -> Shop:
 @pytest.fixture
 def client(database: str) -> FlaskClient:
     return create_app().test_client()
+
+
+@pytest.fixture
+def web(database: str) -> Iterator[str]:
+    """The gateway at an address of its own, with the demo's merchant and key."""
+    seed()
+    server = make_server("127.0.0.1", 0, create_app(), threaded=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

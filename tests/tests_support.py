@@ -9,7 +9,7 @@ from typing import Any
 import stripe as sdk
 from standardwebhooks import Webhook
 
-from gateway.kernel import db
+from gateway.kernel import db, limits
 from gateway.processor import client as processor
 from gateway.settings import settings
 
@@ -20,7 +20,7 @@ def forget() -> None:
     """Drop what the process remembers of its settings and connections."""
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for remembered in (db.engine, settings, processor._client):
+    for remembered in (db.engine, settings, processor._client, limits._windows):
         remembered.cache_clear()
 
 

@@ -29,18 +29,25 @@ api = Api("callbacks", authenticate=by_secret)
     returns=EndpointCreated(),
     status=201,
     shows_secret=True,
+    refuses=(service.TooManyEndpoints,),
 )
 def create_endpoint(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
+    """Register an address for callbacks.
+
+    The answer's `secret` signs them and is shown this once.
+    """
     return service.create(tx, caller, body)
 
 
 @api.read("/webhook-endpoints", query=PageQuery(), returns=EndpointSchema())
 def list_endpoints(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    """List webhook endpoints, newest first."""
     return service.listed(tx, caller, query)
 
 
 @api.read("/webhook-endpoints/<endpoint_id>", returns=EndpointSchema())
 def read_endpoint(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+    """Read a webhook endpoint."""
     return service.get(tx, caller, endpoint_id)
 
 
@@ -53,6 +60,10 @@ def read_endpoint(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
 def change_endpoint(
     tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
 ) -> Endpoint:
+    """Change a webhook endpoint.
+
+    Callbacks that wait go to its new address.
+    """
     return service.change(tx, caller, endpoint_id, body)
 
 
@@ -60,19 +71,34 @@ def change_endpoint(
 def delete_endpoint(
     tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
 ) -> Endpoint:
+    """Delete a webhook endpoint.
+
+    Callbacks that wait for it are dropped.
+    """
     return service.delete(tx, caller, endpoint_id)
 
 
 @api.read("/webhook-deliveries", query=DeliveryQuery(), returns=DeliverySchema())
 def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    """List webhook deliveries, newest first."""
     return service.list_deliveries(tx, caller, query)
 
 
 @api.read("/webhook-deliveries/<delivery_id>", returns=DeliveryDetail())
 def read_delivery(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
+    """Read a webhook delivery with every attempt."""
     return service.get_delivery(tx, caller, delivery_id)
 
 
-@api.write("/webhook-deliveries/<delivery_id>/retry", returns=DeliverySchema(), status=202)
+@api.write(
+    "/webhook-deliveries/<delivery_id>/retry",
+    returns=DeliverySchema(),
+    status=202,
+    refuses=(service.EndpointDeleted,),
+)
 def retry_delivery(tx: Session, caller: Caller, body: dict[str, Any], delivery_id: str) -> Delivery:
+    """Send a webhook delivery once more.
+
+    At once, whatever became of it before.
+    """
     return service.retry(tx, caller, delivery_id)

@@ -1,16 +1,19 @@
 """The shapes of endpoints, deliveries and attempts in the API."""
 
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
 from gateway.callbacks.catalogue import CATALOGUE, EVERYTHING
-from gateway.kernel.fields import PageQuery, Resource, Strict, Text, Time
+from gateway.kernel.fields import PORT, PageQuery, Resource, Status, Strict, Text, Time
 from gateway.settings import settings
 
 MAX_URL = 2000
+# What `check_url` takes, but for IPv6 and odd spellings; plain http it takes outside production.
+_URL = rf"^(?:https://[A-Za-z0-9_.-]+|http://(?:localhost|127\.0\.0\.1))(?::{PORT})?"
+_PATH = r"(?:[/?][!-\"$-\[\]-~]*)?$"
 
 
 def check_url(url: str) -> None:
@@ -44,6 +47,10 @@ def _is_loopback(host: str) -> bool:
 class CallbackUrl(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(longest=MAX_URL, **kwargs)
+        self.described |= {
+            "description": "https; http only to this machine, outside production.",
+            "pattern": _URL + _PATH,
+        }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         url = super()._deserialize(value, attr, data, **kwargs)
@@ -53,6 +60,8 @@ class CallbackUrl(Text):
 
 class EventTypes(fields.List[str]):
     """`["*"]`, or some of the catalogue; each once."""
+
+    described: ClassVar[dict[str, Any]] = {"description": "Event types, or `*` for all."}
 
     def __init__(self, **kwargs: Any) -> None:
         known = validate.OneOf((EVERYTHING, *CATALOGUE), error="{input} is no event type.")
@@ -68,12 +77,18 @@ class EventTypes(fields.List[str]):
 
 
 class EndpointCreate(Strict):
+    described: ClassVar[dict[str, Any]] = {
+        "examples": [{"url": "https://shop.example/hooks", "events": ["order.payment_done"]}]
+    }
+
     url = CallbackUrl(required=True)
     events = EventTypes(load_default=lambda: [EVERYTHING])
     description = Text(longest=500, load_default=None)
 
 
 class EndpointPatch(Strict):
+    described: ClassVar[dict[str, Any]] = {"examples": [{"events": ["*"]}]}
+
     url = CallbackUrl()
     events = EventTypes()
     description = Text(longest=500, allow_none=True)
@@ -83,8 +98,8 @@ class EndpointSchema(Resource):
     id = fields.String()
     url = fields.String()
     events = fields.List(fields.String())
-    description = fields.String()
-    status = fields.String()
+    description = fields.String(allow_none=True)
+    status = Status("endpoint")
     created_at = Time()
     updated_at = Time()
     livemode = fields.Boolean()
@@ -101,9 +116,9 @@ class DeliverySchema(Resource):
     event_id = fields.String()
     event_type = fields.String()
     endpoint_id = fields.String()
-    status = fields.String()
+    status = Status("delivery")
     attempts = fields.Integer(attribute="attempted")
-    next_attempt_at = Time(attribute="due_at")
+    next_attempt_at = Time(attribute="due_at", allow_none=True)
     created_at = Time()
     livemode = fields.Boolean()
 
@@ -112,8 +127,8 @@ class AttemptSchema(Resource):
     number = fields.Integer()
     started_at = Time()
     duration_ms = fields.Integer()
-    status_code = fields.Integer()
-    error = fields.String()
+    status_code = fields.Integer(allow_none=True)
+    error = fields.String(allow_none=True)
     response_headers = fields.List(fields.List(fields.String()))
     response_body = fields.String()
 
@@ -128,4 +143,4 @@ class DeliveryQuery(PageQuery):
     endpoint_id = Text(longest=64, load_default=None)
     event_id = Text(longest=64, load_default=None)
     event_type = Text(longest=64, load_default=None)
-    status = Text(longest=32, load_default=None)
+    status = Status("delivery", load_default=None)

@@ -23,7 +23,8 @@ _DIGITS = 40  # no number of ours has more; CPython refuses to read thousands
 
 
 # A web process has eight threads or more. Senders who never finish may hold half of them, so that
-# whoever reads, and the health checks, still get through. A proxy that buffers keeps them all free.
+# whoever reads, and the health checks, still get through. There is no deadline: the server has
+# none, and stands still over a body that another thread reads. A proxy that buffers frees them all.
 _readers = threading.BoundedSemaphore(4)
 _PATIENCE_SECONDS = 1.0
 

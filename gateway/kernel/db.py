@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Engine,
     MetaData,
+    Select,
     Text,
     create_engine,
     event,
@@ -123,17 +124,23 @@ def now(tx: Session) -> datetime:
     return at
 
 
+def remember_now(tx: Session, at: datetime) -> None:
+    """For who has read `gateway_now()` along with something else: it need not be asked again."""
+    tx.info["now"] = at
+
+
+def held(rows: Select[Row]) -> Select[Row]:
+    """The rows as they are now, kept from changing (FOR NO KEY UPDATE) until the block ends."""
+    locked = rows.with_for_update(key_share=True)
+    return locked.execution_options(populate_existing=True)
+
+
 def lock(tx: Session, model: type[Row], id: str) -> Row:
     """Fetch a row fresh and hold it (FOR NO KEY UPDATE) until the transaction ends.
 
     Always in the order: order, its payments by id, captures and refunds, inventory by SKU.
     """
-    row = tx.scalar(
-        select(model)
-        .filter_by(id=id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
+    row = tx.scalar(held(select(model).filter_by(id=id)))
     if row is None:
         raise NotFound(f"There is no {model.__tablename__} row {id}.")
     return row

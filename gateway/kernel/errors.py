@@ -10,6 +10,7 @@ GatewayError                      500  a bug; never raised on purpose
 ├── BodyTooLarge                  413
 ├── UnsupportedMediaType          415
 ├── Invalid                       422  well-formed but refused by the schema
+├── RateLimited                   429  slow down
 └── Unavailable                   503  try again, with the same Idempotency-Key if there was one
 
 A leaf has its own `code` and `title`; `detail` says what was sent, what is allowed and what to
@@ -103,6 +104,12 @@ class Invalid(GatewayError):
     @classmethod
     def param(cls, param: str, message: str) -> "Invalid":
         return cls(f"{param}: {message}", errors=(FieldError(param, message),))
+
+
+class RateLimited(GatewayError):
+    """Nothing was done. Wait for `Retry-After` seconds, then go on more slowly."""
+
+    status, code, title = 429, "rate_limited", "Too many requests."
 
 
 class Unavailable(GatewayError):

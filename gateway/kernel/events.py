@@ -3,12 +3,13 @@
 One row serves four readers: the audit trail (who changed what, from, to), the outbox (a row
 without a position is still to be relayed), the merchants' feed and the body of their callbacks.
 Rows are never edited; the relay alone numbers them, once. The database refuses anything else.
+A transaction's events are written together as it ends: several changes, one statement.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index, func, select, text
+from sqlalchemy import Identity, Index, event, func, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.kernel.db import Base
@@ -39,6 +40,22 @@ class Event(Base):
         Index("events_feed_idx", "merchant_id", "livemode", "sequence", unique=True),
         Index("events_subject_idx", "subject_id", "seq"),
     )
+
+
+_INSERT = insert(Event.__table__)  # type: ignore[arg-type]  # Base says FromClause
+_PENDING = "events"  # in the transaction's `info`
+
+
+def record(tx: Session, **values: Any) -> None:
+    """One more for this transaction to write; `values` are those of the row's columns."""
+    tx.info.setdefault(_PENDING, []).append(values)
+
+
+@event.listens_for(Session, "before_commit")
+def write_recorded(tx: Session) -> None:
+    """Whoever asks the table for events of the same transaction calls this first."""
+    if recorded := tx.info.pop(_PENDING, None):
+        tx.connection().execute(_INSERT, recorded)
 
 
 _NUMBER = text("""

@@ -1,20 +1,29 @@
 """The field types of every schema: text that PostgreSQL, logs and mail can carry, ids, times.
 
-Unknown fields are refused, and a body is never changed silently.
+Unknown fields are refused, and a body is never changed silently. What a type checks it also says,
+as JSON Schema, in `described`: the API's description is made of that, and must never be looser.
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 # Control characters (NUL stops PostgreSQL, CR and LF forge headers) and lone surrogates.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+# The same for JSON Schema, where a string has no lone surrogates.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
 class Strict(Schema):
-    """A body or a query: what it does not name is refused."""
+    """A body or a query: what it does not name is refused.
+
+    `described` says, as JSON Schema, what holds between fields, and gives an example.
+    """
+
+    described: ClassVar[dict[str, Any]] = {}
 
     class Meta:
         unknown = RAISE
@@ -32,6 +41,13 @@ class Text(fields.String):
         self.longest = longest
         self.pattern = re.compile(pattern) if pattern else None
         self.what = what
+        self.described: dict[str, Any] = {
+            "minLength": 1,
+            "maxLength": longest,
+            "pattern": f"^(?:{pattern})$" if pattern else PRINTABLE,
+        }
+        if what:
+            self.described["description"] = f"{what[0].upper()}{what[1:]}."
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -48,8 +64,29 @@ def check_text(text: str, *, longest: int) -> None:
         raise ValidationError("Must not contain control characters or lone surrogates.")
 
 
+class Status(Text):
+    """A status of the rows of `kind`, shown or filtered by; their life cycle says which exist."""
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(longest=32, **kwargs)
+        self.kind = kind
+        self.described = {}  # their list says it all
+
+
 class Metadata(fields.Field[dict[str, str]]):
     """Up to 50 of the merchant's own pairs: keys to 40 characters, values (strings) to 500."""
+
+    described: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "description": "Your own pairs, kept and given back as they are.",
+        "maxProperties": METADATA_KEYS,
+        "propertyNames": {"minLength": 1, "maxLength": METADATA_KEY_LENGTH, "pattern": PRINTABLE},
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": METADATA_VALUE_LENGTH,
+            "pattern": PRINTABLE,
+        },
+    }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any
@@ -66,6 +103,9 @@ class Metadata(fields.Field[dict[str, str]]):
         return value
 
 
+SHOWN_PAIRS = {"additionalProperties": {"type": "string"}}  # the same, as answers have it
+
+
 class Time(fields.AwareDateTime):
     """RFC 3339, UTC, as in 2026-01-31T09:30:00.123456Z."""
 
@@ -75,6 +115,12 @@ class Time(fields.AwareDateTime):
 
 class Limit(fields.Integer):
     """How many a page holds: 1..100, in plain digits."""
+
+    described: ClassVar[dict[str, Any]] = {
+        "description": "How many to list.",
+        "minimum": 1,
+        "maximum": 100,
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4
@@ -87,4 +133,8 @@ class PageQuery(Strict):
     """`limit` and `starting_after`, as on every list."""
 
     limit = Limit(load_default=20)
-    starting_after = Text(longest=64, load_default=None)
+    starting_after = Text(
+        longest=64,
+        load_default=None,
+        metadata={"description": "The id that the page before ended with."},
+    )

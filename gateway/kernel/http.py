@@ -19,10 +19,10 @@ from flask import Blueprint, Response, request
 from marshmallow import Schema
 from sqlalchemy.orm import Session
 
-from gateway.kernel import logs
+from gateway.kernel import limits, logs
 from gateway.kernel.bodies import load_body, load_query, raw_body
 from gateway.kernel.db import transaction
-from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.errors import Forbidden, GatewayError, Invalid, NotFound, Unauthenticated
 from gateway.kernel.fields import Strict
 from gateway.kernel.idempotency import Answer, fingerprint, once
 from gateway.kernel.pages import Page
@@ -72,6 +72,8 @@ class Declared:
     accepts: Schema | None = None
     query: Schema | None = None
     waits: bool = False
+    also: tuple[int, ...] = ()
+    refuses: tuple[type[GatewayError], ...] = ()
 
 
 class Api(Blueprint):
@@ -82,7 +84,13 @@ class Api(Blueprint):
         self.authenticate = authenticate
 
     def read(
-        self, rule: str, *, returns: Schema, query: Schema | None = None, waits: bool = False
+        self,
+        rule: str,
+        *,
+        returns: Schema,
+        query: Schema | None = None,
+        waits: bool = False,
+        refuses: tuple[type[GatewayError], ...] = (),
     ) -> Callable[[Route], Route]:
         """Declare a GET. The route gets `(tx, caller, [query,] **path)`.
 
@@ -102,7 +110,7 @@ class Api(Blueprint):
                 _check_path(path)
                 return _send(until_changed(lambda: look(path), _status) if waits else look(path))
 
-            said = Declared("GET", "read", returns, query=query, waits=waits)
+            said = Declared("GET", "read", returns, query=query, waits=waits, refuses=refuses)
             self._add(rule, view, route, said)
             return route
 
@@ -115,10 +123,15 @@ class Api(Blueprint):
         returns: Schema,
         accepts: Schema | None = None,
         status: int = 200,
+        also: tuple[int, ...] = (),
         method: str = "POST",
         shows_secret: bool = False,
+        refuses: tuple[type[GatewayError], ...] = (),
     ) -> Callable[[Route], Route]:
-        """Declare a change. The route gets `(tx, caller, body, **path)`."""
+        """Declare a change. The route gets `(tx, caller, body, **path)`.
+
+        `also` are the statuses of its `Reply`s, `refuses` the errors that other routes have not.
+        """
 
         def declare(route: Route) -> Route:
             @wraps(route)
@@ -136,13 +149,19 @@ class Api(Blueprint):
                     answer = _once(tx, caller, key, body, run, secret=shows_secret)
                 return _send(answer)
 
-            self._add(rule, view, route, Declared(method, "write", returns, status, accepts))
+            said = Declared(method, "write", returns, status, accepts, also=also, refuses=refuses)
+            self._add(rule, view, route, said)
             return route
 
         return declare
 
     def _who(self, tx: Session) -> Caller:
-        caller = self.authenticate(tx)
+        try:
+            caller = self.authenticate(tx)
+        except (Unauthenticated, Forbidden):
+            limits.count_refusal(request.remote_addr)
+            raise
+        limits.count_call(caller.key_id)
         tx.info["actor"] = caller.actor
         logs.add(actor=caller.actor)
         return caller
@@ -161,7 +180,12 @@ def receive(
         @wraps(route)
         def view() -> Response:
             request.max_content_length = limit
-            news = verify(raw_body())
+            raw = raw_body()
+            try:
+                news = verify(raw)
+            except GatewayError:
+                limits.count_refusal(request.remote_addr)
+                raise
             with transaction(actor="stripe") as tx:
                 body = json.dumps(route(tx, news))
             return _send(Answer(status=200, body=body))

@@ -8,7 +8,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case
 _LENGTH = 26  # 130 bits, of which 128 are used: 48 of milliseconds, 80 random
 
 PREFIXES = ("mer", "key", "ord", "pay", "cap", "ref", "dsp", "evt", "we", "wd", "sev", "run")
-_OUR_SHAPE = re.compile(rf"({'|'.join(PREFIXES)})_[{_ALPHABET}]{{{_LENGTH}}}")
+OUR_SHAPE = re.compile(rf"({'|'.join(PREFIXES)})_[{_ALPHABET}]{{{_LENGTH}}}")
 
 
 def new_id(prefix: str) -> str:
@@ -22,5 +22,5 @@ def new_id(prefix: str) -> str:
 
 def is_id(text: str, prefix: str | None = None) -> bool:
     """Whether `text` has the exact shape of one of our ids (of `prefix`, when given)."""
-    match = _OUR_SHAPE.fullmatch(text)
+    match = OUR_SHAPE.fullmatch(text)
     return match is not None and prefix in (None, match[1])

@@ -4,7 +4,8 @@ The currencies are those Stripe presents (docs.stripe.com/currencies); its expon
 ISO's in places (UGX and ISK are charged with two digits that must be zero).
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields
 
@@ -40,12 +41,35 @@ def check_money(amount: int, currency: str) -> None:
         )
 
 
+def any_case(codes: Iterable[str]) -> str:
+    """A pattern, which has no flags in JSON Schema, for these codes in any case."""
+    spelt = ("".join(f"[{letter}{letter.lower()}]" for letter in code) for code in sorted(codes))
+    return f"^(?:{'|'.join(spelt)})$"
+
+
+def whole(codes: Iterable[str], step: int) -> dict[str, Any]:
+    """`check_money` as JSON Schema: an amount in one of these is a multiple of `step`."""
+    currency = {"type": "string", "pattern": any_case(codes)}
+    return {
+        "if": {"properties": {"currency": currency}, "required": ["currency"]},
+        "then": {"properties": {"amount": {"multipleOf": step}}},
+    }
+
+
+EXACT = [whole(THREE_DECIMAL, 10), whole(WHOLE_UNITS_ONLY, 100)]
+
+
 class Amount(fields.Integer):
     """A JSON integer of minor units, 1..99,999,999. `true`, `100.0` and `"100"` are none."""
 
     def __init__(self, *, minimum: int = 1, **kwargs: Any) -> None:
         super().__init__(strict=True, **kwargs)
         self.minimum = minimum
+        self.described = {
+            "description": "Minor units: 1999 is 19.99 EUR, or 1999 JPY.",
+            "minimum": minimum,
+            "maximum": MAX_AMOUNT,
+        }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -57,6 +81,12 @@ class Amount(fields.Integer):
 
 class Currency(fields.String):
     """A three-letter ISO 4217 code, any case in, upper case out."""
+
+    described: ClassVar[dict[str, Any]] = {
+        "description": "An ISO 4217 code that Stripe takes, in any case; answers have upper case.",
+        "pattern": any_case(CURRENCIES),
+        "examples": ["EUR"],
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         # Only ASCII letters change case here: upper() turns a long s into S.

@@ -21,7 +21,9 @@ from sqlalchemy.orm import (
     mapped_column,
     object_session,
 )
+from sqlalchemy.orm.attributes import get_history
 
+from gateway.kernel import events
 from gateway.kernel.db import now
 from gateway.kernel.errors import IllegalTransition
 from gateway.kernel.events import Event
@@ -60,7 +62,7 @@ class Stateful:
     def start(cls, tx: Session, **fields: Any) -> Self:
         """Create a row in the first state of its life cycle."""
         row = cls._draft(tx, fields)
-        tx.execute(insert(cls.__table__).values(row._values()))
+        tx.connection().execute(_insert(cls.__table__), row._values())
         return row._begin(tx)
 
     @classmethod
@@ -70,8 +72,7 @@ class Stateful:
         Waits for a concurrent transaction that is writing the same key.
         """
         row = cls._draft(tx, fields)
-        statement = upsert(cls.__table__).values(row._values()).on_conflict_do_nothing()
-        if tx.execute(statement.returning(cls.__table__.c.id)).first() is None:
+        if tx.connection().execute(_insert_once(cls.__table__), row._values()).first() is None:
             return None
         return row._begin(tx)
 
@@ -80,11 +81,16 @@ class Stateful:
         (first,) = cls.TRANSITIONS[None]
         born: dict[str, Any] = {"created_at": now(tx), "updated_at": now(tx), "_status": first}
         model: Any = cls
-        return cls(**(_defaults(model) | {"id": new_id(cls.PREFIX)} | born | fields))
+        if strange := fields.keys() - (_defaults(model).keys() - {"_status"}):
+            raise TypeError(f"{cls.__name__} cannot start with {', '.join(sorted(strange))}")
+        row = cls()
+        # As if it had been loaded: nobody else knows it, so there is no change to keep track of.
+        row.__dict__ |= _defaults(model) | {"id": new_id(cls.PREFIX)} | born | fields
+        return row
 
-    def _values(self) -> dict[Any, Any]:
+    def _values(self) -> dict[str, Any]:
         model: Any = type(self)
-        return {column: getattr(self, name) for name, column in _columns(model).items()}
+        return {column.key: getattr(self, name) for name, column in _columns(model).items()}
 
     def _begin(self, tx: Session) -> Self:
         # The row was written by one plain INSERT; this tells the session that it exists, which
@@ -105,17 +111,23 @@ class Stateful:
         before = self._status
         if not self.can(status):
             raise IllegalTransition(f"{self.KIND} {self.id} cannot go from {before} to {status}.")
+        if get_history(self, "_status").has_changes():
+            self._session().flush()  # the database guards each arrow, so it must see each
         self._status = status
         self._apply(changes, before=before, tells=tells)
 
     def _apply(self, changes: dict[str, Any], *, before: str, tells: str | None) -> None:
-        tx = object_session(self)
-        if tx is None:
-            raise RuntimeError("a stateful row changes only inside a transaction")
+        tx = self._session()
         for name, value in changes.items():
             setattr(self, name, value)
         self.updated_at = now(tx)
         self._changed(tx, before=before, tells=tells)
+
+    def _session(self) -> Session:
+        tx = object_session(self)
+        if tx is None:
+            raise RuntimeError("a stateful row changes only inside a transaction")
+        return tx
 
     def _changed(self, tx: Session, *, before: str | None, tells: str | None) -> None:
         """What else a change writes; nothing, for rows that have a log of their own."""
@@ -134,20 +146,19 @@ class Recorded(Stateful):
         self._apply(changes, before=self._status, tells=type)
 
     def _changed(self, tx: Session, *, before: str | None, tells: str | None) -> None:
-        tx.execute(
-            insert(Event).values(
-                id=new_id("evt"),
-                type=tells or self._event_type(tx, before),
-                subject_id=self.id,
-                merchant_id=self.merchant_id,
-                livemode=self.livemode,
-                from_status=before,
-                to_status=self._status,
-                actor=tx.info["actor"],
-                request_id=current_request_id(),
-                data=self.SCHEMA.dump(self),
-                created_at=now(tx),
-            )
+        events.record(
+            tx,
+            id=new_id("evt"),
+            type=tells or self._event_type(tx, before),
+            subject_id=self.id,
+            merchant_id=self.merchant_id,
+            livemode=self.livemode,
+            from_status=before,
+            to_status=self._status,
+            actor=tx.info["actor"],
+            request_id=current_request_id(),
+            data=self.SCHEMA.dump(self),
+            created_at=now(tx),
         )
 
     def _event_type(self, tx: Session, before: str | None) -> str:
@@ -157,11 +168,30 @@ class Recorded(Stateful):
         if before is None:
             return f"{self.KIND}.created"
         model: Any = type(self)
-        if self._status in _reenterable(model):
+        if before != _first(model) and self._status in _reenterable(model):
+            events.write_recorded(tx)
             been = exists().where(Event.subject_id == self.id, Event.to_status == self._status)
             if tx.scalar(select(been)):
                 return f"{self.KIND}.updated"
         return f"{self.KIND}.{self._status}"
+
+
+@cache
+def _insert(table: Any) -> Any:
+    """Made once: a statement costs more to build than to send."""
+    return insert(table)
+
+
+@cache
+def _insert_once(table: Any) -> Any:
+    return upsert(table).on_conflict_do_nothing().returning(table.c.id)
+
+
+@cache
+def _first(model: Any) -> str | None:
+    """The status every row is born with, if none ever returns to it: nothing was entered before."""
+    (first,) = model.TRANSITIONS[None]
+    return None if first in _reenterable(model) else str(first)
 
 
 @cache

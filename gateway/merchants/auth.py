@@ -9,14 +9,15 @@ import hmac
 import re
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import request
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - bookkeeping, not a change of state
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import transaction
+from gateway.kernel.db import remember_now, transaction
 from gateway.kernel.errors import Forbidden, Unauthenticated
 from gateway.kernel.http import Caller
 from gateway.merchants.models import ApiKey
@@ -24,6 +25,9 @@ from gateway.merchants.service import hash_secret
 
 FLUSH_SECONDS = 60
 _KEY = re.compile(r"key_(test|live)_[A-Za-z0-9_]{1,64}")
+# Every request begins with this one: built once, past the ORM, and it reads the clock along.
+_KEYS: Any = ApiKey.__table__
+_KNOWN = select(_KEYS, func.gateway_now().label("now")).where(_KEYS.c.key == bindparam("key"))
 _NO_HASH = b"\0" * 32
 
 
@@ -38,7 +42,11 @@ class SecretRequired(Forbidden):
 def by_secret(tx: Session) -> Caller:
     """The caller, if the request carries a key and its secret."""
     key, secret = _credentials()
-    row = tx.scalar(select(ApiKey).filter_by(key=key)) if _KEY.fullmatch(key) else None
+    row = (
+        tx.connection().execute(_KNOWN, {"key": key}).one_or_none() if _KEY.fullmatch(key) else None
+    )
+    if row is not None:
+        remember_now(tx, row.now)
     if secret is None:
         if row is None or row.revoked_at:
             raise Unauthenticated(
@@ -51,6 +59,13 @@ def by_secret(tx: Session) -> Caller:
         raise Unauthenticated("The key is unknown or revoked, or the secret is not its own.")
     last_used.note(row.id)
     return Caller(merchant_id=row.merchant_id, livemode=row.livemode, key_id=row.id)
+
+
+def _known(tx: Session, key: str) -> Any:
+    row = tx.connection().execute(_KNOWN, {"key": key}).one_or_none()
+    if row is not None:
+        remember_now(tx, row.now)
+    return row
 
 
 def _credentials() -> tuple[str, str | None]:

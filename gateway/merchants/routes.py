@@ -15,9 +15,14 @@ api = Api("merchants", authenticate=by_secret)
 
 @api.read("/merchant", returns=MerchantSchema())
 def read_merchant(tx: Session, caller: Caller) -> Merchant:
+    """Read the merchant whose key this is."""
     return service.get(tx, caller.merchant_id)
 
 
 @api.write("/merchant", method="PATCH", accepts=MerchantPatch(), returns=MerchantSchema())
 def change_merchant(tx: Session, caller: Caller, body: dict[str, Any]) -> Merchant:
+    """Change the merchant.
+
+    `allowed_origins` replaces the whole list.
+    """
     return service.change(tx, caller.merchant_id, body)

@@ -1,15 +1,14 @@
 """The shapes of merchants in the API."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields, validate
 
-from gateway.kernel.fields import Resource, Strict, Text, Time
+from gateway.kernel.fields import PORT, Resource, Strict, Text, Time
 
 MAX_ORIGINS = 20
 _HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
-_PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
-_ORIGIN = rf"https?://{_HOST}(?::{_PORT})?"
+_ORIGIN = rf"https?://{_HOST}(?::{PORT})?"
 
 
 class Origin(Text):
@@ -32,4 +31,8 @@ class MerchantSchema(Resource):
 
 
 class MerchantPatch(Strict):
+    described: ClassVar[dict[str, Any]] = {
+        "examples": [{"allowed_origins": ["https://shop.example"]}]
+    }
+
     allowed_origins = fields.List(Origin(), validate=validate.Length(max=MAX_ORIGINS))

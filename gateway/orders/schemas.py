@@ -1,22 +1,25 @@
 """The shapes of orders in the API, in events and in callbacks."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from gateway.kernel.fields import (
+    SHOWN_PAIRS,
     Metadata,
     PageQuery,
     Resource,
+    Status,
     Strict,
     Text,
     Time,
     check_text,
 )
-from gateway.kernel.ids import is_id
-from gateway.kernel.money import MAX_AMOUNT, Amount, Currency, check_money
+from gateway.kernel.ids import OUR_SHAPE, is_id
+from gateway.kernel.money import EXACT, MAX_AMOUNT, Amount, Currency, check_money
 
 MAX_ITEMS = 100  # Stripe's own limit for one session
+MAX_QUANTITY = 10_000
 REFERENCE = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"  # not . or .., which no URL can carry
 
 
@@ -27,6 +30,7 @@ class Reference(Text):
         super().__init__(
             longest=64, pattern=REFERENCE, what="1 to 64 of A-Z a-z 0-9 _ . : -", **kwargs
         )
+        self.described["not"] = {"type": "string", "pattern": f"^{OUR_SHAPE.pattern}$"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         reference = super()._deserialize(value, attr, data, **kwargs)
@@ -36,12 +40,14 @@ class Reference(Text):
 
 
 class Quantity(fields.Integer):
+    described: ClassVar[dict[str, Any]] = {"minimum": 1, "maximum": MAX_QUANTITY}
+
     def __init__(self) -> None:
         super().__init__(strict=True, required=True)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
-            raise ValidationError("Must be a JSON integer from 1 to 10000.")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_QUANTITY:
+            raise ValidationError(f"Must be a JSON integer from 1 to {MAX_QUANTITY}.")
         return value
 
 
@@ -54,6 +60,25 @@ class Item(Strict):
 
 class OrderCreate(Strict):
     """Either `items`, whose sum is the amount, or a plain `amount`."""
+
+    described: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"required": ["amount"], "properties": {"items": {"maxItems": 0}}},
+            {
+                "required": ["items"],
+                "properties": {"items": {"minItems": 1}},
+                "not": {"required": ["amount"]},
+            },
+        ],
+        "allOf": EXACT,
+        "examples": [
+            {
+                "reference": "cart-1042",
+                "currency": "EUR",
+                "items": [{"sku": "teapot", "name": "Teapot", "quantity": 1, "unit_amount": 4999}],
+            }
+        ],
+    }
 
     reference = Reference(load_default=None)
     currency = Currency(required=True)
@@ -83,22 +108,33 @@ def total(order: dict[str, Any]) -> int:
     return int(order["amount"])
 
 
+_SHOWN_ITEM = {
+    "properties": {
+        "sku": {"type": "string"},
+        "name": {"type": "string"},
+        "quantity": {"type": "integer"},
+        "unit_amount": {"type": "integer"},
+    },
+    "required": ["name", "quantity", "unit_amount"],
+}
+
+
 class OrderSchema(Resource):
     id = fields.String()
-    reference = fields.String()
-    status = fields.String()
+    reference = fields.String(allow_none=True)
+    status = Status("order")
     currency = fields.String()
     amount = fields.Integer()
-    items = fields.List(fields.Dict())
-    reason = fields.String()
-    cancel_requested_at = Time()
-    expires_at = Time()
-    metadata = fields.Dict(attribute="meta")
+    items = fields.List(fields.Dict(metadata=_SHOWN_ITEM))
+    reason = fields.String(allow_none=True)
+    cancel_requested_at = Time(allow_none=True)
+    expires_at = Time(allow_none=True)
+    metadata = fields.Dict(attribute="meta", metadata=SHOWN_PAIRS)
     created_at = Time()
     updated_at = Time()
     livemode = fields.Boolean()
 
 
 class OrderQuery(PageQuery):
-    status = Text(longest=32, load_default=None)
+    status = Status("order", load_default=None)
     reference = Text(longest=64, load_default=None)

@@ -16,9 +16,17 @@ api = Api("payments", authenticate=by_secret)
 
 @api.read("/payments", query=PaymentQuery(), returns=PaymentSchema())
 def list_payments(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
+    """List payments, newest first.
+
+    `order_id` is an order's id or your reference.
+    """
     return service.listed(tx, caller, query)
 
 
 @api.read("/payments/<payment_id>", returns=PaymentSchema(), waits=True)
 def read_payment(tx: Session, caller: Caller, payment_id: str) -> Payment:
+    """Read a payment.
+
+    With `Prefer: wait=N` the answer is held until the status changes, N seconds at most.
+    """
     return service.get(tx, caller, payment_id)

@@ -1,19 +1,49 @@
 """The shapes of payments in the API, in events and in callbacks."""
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from gateway.kernel.fields import Metadata, PageQuery, Resource, Strict, Text, Time
-from gateway.kernel.ids import is_id
-from gateway.kernel.money import Amount, Currency, check_money
+from gateway.kernel.fields import (
+    PORT,
+    SHOWN_PAIRS,
+    Metadata,
+    PageQuery,
+    Resource,
+    Status,
+    Strict,
+    Text,
+    Time,
+)
+from gateway.kernel.ids import OUR_SHAPE, is_id
+from gateway.kernel.money import EXACT, Amount, Currency, any_case, check_money
 from gateway.kernel.seal import derive
 
 METHODS = ("card", "upi")
 CAPTURE_METHODS = ("automatic", "manual")
 _NAME = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"
 _VPA = r"[A-Za-z0-9][A-Za-z0-9.\-_]{1,254}@[A-Za-z][A-Za-z0-9]{1,63}"
+# What `ReturnUrl` takes, but for IPv6 and odd spellings.
+_URL = rf"^https?://[A-Za-z0-9_.-]+(?::{PORT})?(?:[/?#][!-\[\]-~]*)?$"
+
+_UPI = {"properties": {"method": {"const": "upi"}}, "required": ["method"]}
+# `check_together`, as JSON Schema.
+_TOGETHER = [
+    {"if": {"properties": {"vpa": {"type": "string"}}, "required": ["vpa"]}, "then": _UPI},
+    {
+        "if": _UPI,
+        "then": {
+            "properties": {
+                "capture_method": {"const": "automatic"},
+                "currency": {"pattern": any_case(["INR"])},
+            }
+        },
+    },
+    *EXACT,
+]
+# Of our ids only an order's may stand where an order is named.
+_OTHER_ID = {"type": "string", "pattern": f"^(?!ord_){OUR_SHAPE.pattern}$"}
 
 
 class ReturnUrl(Text):
@@ -21,6 +51,10 @@ class ReturnUrl(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(longest=2000, **kwargs)
+        self.described |= {
+            "description": "Where the shopper goes after paying, with http or https.",
+            "pattern": _URL,
+        }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         url = super()._deserialize(value, attr, data, **kwargs)
@@ -37,7 +71,26 @@ class ReturnUrl(Text):
 class PaymentCreate(Strict):
     """`amount` and `currency` default to the order's; without such an order they make one."""
 
-    order_id = Text(longest=64, required=True, pattern=_NAME, what="an order's id or reference")
+    described: ClassVar[dict[str, Any]] = {
+        "allOf": _TOGETHER,
+        "examples": [
+            {
+                "order_id": "ord_test_001",
+                "amount": 50000,
+                "currency": "INR",
+                "method": "upi",
+                "vpa": "test@upi",
+            }
+        ],
+    }
+
+    order_id = Text(
+        longest=64,
+        required=True,
+        pattern=_NAME,
+        what="an order's id or reference",
+        metadata={"not": _OTHER_ID},
+    )
     amount = Amount(load_default=None)
     currency = Currency(load_default=None)
     method = fields.String(load_default=None, validate=validate.OneOf(METHODS))
@@ -62,24 +115,35 @@ class PaymentCreate(Strict):
             raise ValidationError("Is the id of something else than an order.", "order_id")
 
 
+_SHOWN_FAILURE = {
+    "type": ["object", "null"],
+    "properties": {"code": {"type": "string"}, "message": {"type": ["string", "null"]}},
+    "required": ["code", "message"],
+}
+_SHOWN_CERTAINTY = {"type": "string", "enum": ["confirmed", "unconfirmed"]}
+
+
 class PaymentSchema(Resource):
     id = fields.String()
     order_id = fields.String()
-    order_reference = fields.String()
-    status = fields.String()
+    order_reference = fields.String(allow_none=True)
+    status = Status("payment")
     amount = fields.Integer()
     currency = fields.String()
-    method = fields.String()
-    vpa = fields.Function(lambda payment: masked(payment.vpa))
+    method = fields.String(allow_none=True)
+    vpa = fields.Function(
+        lambda payment: masked(payment.vpa),
+        metadata={"type": ["string", "null"], "description": "Masked: `sh*****@bank`."},
+    )
     capture_method = fields.String()
     amount_captured = fields.Integer()
     amount_refunded = fields.Integer()
-    checkout_url = fields.String()
+    checkout_url = fields.String(allow_none=True)
     attempt = fields.Integer()
-    failure = fields.Method("dump_failure")
-    certainty = fields.Method("dump_certainty")
-    next_check_at = Time(attribute="due_at")
-    metadata = fields.Dict(attribute="meta")
+    failure = fields.Method("dump_failure", metadata=_SHOWN_FAILURE)
+    certainty = fields.Method("dump_certainty", metadata=_SHOWN_CERTAINTY)
+    next_check_at = Time(attribute="due_at", allow_none=True)
+    metadata = fields.Dict(attribute="meta", metadata=SHOWN_PAIRS)
     created_at = Time()
     updated_at = Time()
     livemode = fields.Boolean()
@@ -99,12 +163,14 @@ class PaymentSchema(Resource):
 class PaymentCreated(PaymentSchema):
     """The answer to who made it, and to nobody else: the shopper's page opens with the secret."""
 
-    client_secret = fields.Function(lambda payment: client_secret(payment.id))
+    client_secret = fields.Function(
+        lambda payment: client_secret(payment.id), metadata={"type": "string"}
+    )
 
 
 class PaymentQuery(PageQuery):
     order_id = Text(longest=64, load_default=None)
-    status = Text(longest=32, load_default=None)
+    status = Status("payment", load_default=None)
 
 
 def client_secret(payment_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
@@ -42,12 +42,8 @@ class OrderAmountMismatch(Conflict):
 
 def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
     """201 with a new payment, due now; 200 with the live one if it has the same parameters."""
-    order = _order(tx, caller, body)
-    live = tx.scalar(
-        select(Payment)
-        .where(Payment.order_id == order.id, Payment.status.in_(LIVE))
-        .where(Payment.cancel_requested_at.is_(None))
-    )
+    order, attempts = _order(tx, caller, body)
+    live = next((each for each in attempts if _is_live(each)), None)
     if live is not None:
         if _same(live, order, body):
             return Reply(live, 200)
@@ -56,15 +52,28 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
             f" {live.method or 'any method'}. Repeat its parameters, or wait until it has ended."
         )
     _check_payable(order, body)
-    return Reply(_attempt(tx, order, body), 201)
+    return Reply(_attempt(tx, order, attempts, body), 201)
 
 
-def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> Order:
-    """The order that is meant, held; one without items is made for a reference never seen."""
+def _is_live(payment: Payment) -> bool:
+    return payment.status in LIVE and payment.cancel_requested_at is None
+
+
+def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> tuple[Order, list[Payment]]:
+    """The order that is meant, held, with its payments; one is made for a reference never seen."""
+    order = orders.hold(tx, caller, body["order_id"])
+    if order is None:
+        order = _implicit(tx, caller, body)
+        if order is not None:
+            return order, []
+        order = orders.hold(tx, caller, body["order_id"])  # it was made a moment ago
+    assert order is not None  # noqa: S101 - orders are never deleted
+    return order, list(tx.scalars(select(Payment).filter_by(order_id=order.id)))
+
+
+def _implicit(tx: Session, caller: Caller, body: dict[str, Any]) -> Order | None:
+    """An order without items; None if another request has just made one of that reference."""
     name = body["order_id"]
-    order = orders.hold(tx, caller, name)
-    if order is not None:
-        return order
     if is_id(name):
         raise NotFound(f"There is no order {name}.")
     missing = [field for field in ("amount", "currency") if body[field] is None]
@@ -80,11 +89,7 @@ def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> Order:
         "customer_email": None,
         "metadata": {},
     }
-    order = orders.begin(tx, caller, implicit)
-    if order is None:  # another request made it a moment ago
-        order = orders.hold(tx, caller, name)
-    assert order is not None  # noqa: S101 - orders are never deleted
-    return order
+    return orders.begin(tx, caller, implicit)
 
 
 def _same(payment: Payment, order: Order, body: dict[str, Any]) -> bool:
@@ -122,15 +127,14 @@ def _check_payable(order: Order, body: dict[str, Any]) -> None:
         raise Invalid.param("method", f"UPI takes INR only; the order is in {order.currency}.")
 
 
-def _attempt(tx: Session, order: Order, body: dict[str, Any]) -> Payment:
-    before = tx.scalar(select(func.max(Payment.attempt)).filter_by(order_id=order.id)) or 0
+def _attempt(tx: Session, order: Order, before: list[Payment], body: dict[str, Any]) -> Payment:
     payment = Payment.start(
         tx,
         merchant_id=order.merchant_id,
         livemode=order.livemode,
         order_id=order.id,
         order_reference=order.reference,
-        attempt=before + 1,
+        attempt=max((each.attempt for each in before), default=0) + 1,
         amount=order.amount,
         currency=order.currency,
         method=body["method"],

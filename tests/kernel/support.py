@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, Endpoint
 from gateway.kernel.db import now, transaction
-from gateway.kernel.events import Event
+from gateway.kernel.events import Event, write_recorded
 from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
@@ -56,6 +56,7 @@ def endpoint(tx: Session, shop: Any) -> Endpoint:
 
 def delivery(tx: Session, shop: Any) -> Delivery:
     to = endpoint(tx, shop)
+    write_recorded(tx)
     event = tx.query(Event).filter_by(subject_id=to.id).one()
     return Delivery.start(
         tx,

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.kernel.db import lock, transaction
-from gateway.kernel.events import Event, number_new
+from gateway.kernel.events import Event, number_new, write_recorded
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
 from workers.relay import Relay
@@ -79,7 +79,8 @@ def test_what_is_not_committed_is_numbered_later_without_a_gap(shop, history):
 
     def slow():
         with transaction(actor=ACTOR) as tx:
-            ids.append(order(tx, shop).id)  # the lower seq
+            ids.append(order(tx, shop).id)
+            write_recorded(tx)  # the lower seq
             began.set()
             done.wait(5)
 

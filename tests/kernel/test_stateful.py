@@ -39,8 +39,9 @@ def test_a_status_cannot_be_assigned(shop):
 
 
 def test_a_status_cannot_be_passed_at_birth(shop, sql):
-    with pytest.raises(AttributeError):
-        made(order, shop, status=S.PACKAGING)
+    for name in ("status", "_status"):
+        with pytest.raises(TypeError, match=f"cannot start with {name}"):
+            made(order, shop, **{name: S.PACKAGING})
 
     assert sql("SELECT count(*) FROM orders") == 0
 

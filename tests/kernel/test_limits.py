@@ -1,0 +1,101 @@
+"""Too many calls: 429 with Retry-After, for who makes them and for nobody else."""
+
+import pytest
+from tests_support import forget
+
+from gateway.app import create_app
+from gateway.kernel import limits
+
+FORGED = {"Stripe-Signature": "t=1,v1=00"}
+
+
+@pytest.fixture
+def tight(database, monkeypatch):
+    """A client whose gateway allows three calls a second, and two refusals."""
+    monkeypatch.setenv("GATEWAY_RATE_PER_KEY", "3")
+    monkeypatch.setenv("GATEWAY_RATE_REFUSED", "2")
+    forget()
+    return create_app().test_client()
+
+
+def calls(client, headers, count, **kwargs):
+    return [client.get("/api/v1/merchant", headers=headers, **kwargs) for _ in range(count)]
+
+
+def test_a_key_that_calls_too_often_is_told_to_wait(tight, shop):
+    answers = calls(tight, shop.headers, 4)
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    refused = answers[-1]
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.content_type == "application/problem+json"
+    assert refused.json["code"] == "rate_limited"
+    assert "3 times a second" in refused.json["detail"]
+
+
+def test_a_refused_change_changes_nothing(tight, shop, sql):
+    calls(tight, shop.headers, 3)
+    body = {"order_id": "one", "amount": 1999, "currency": "EUR"}
+
+    assert tight.post("/api/v1/payments", json=body, headers=shop.headers).status_code == 429
+    assert sql("SELECT count(*) FROM orders") == 0
+
+
+def test_one_key_does_not_use_up_anothers_calls(tight, shop, new_shop):
+    calls(tight, shop.headers, 4)
+
+    assert calls(tight, new_shop("Other").headers, 1)[0].status_code == 200
+
+
+def test_the_second_after_is_a_new_one(tight, shop, monkeypatch):
+    calls(tight, shop.headers, 4)
+    limits._windows().storage.reset()  # what time does
+
+    assert calls(tight, shop.headers, 1)[0].status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "key_test_x", "X-Api-Secret": "guess"}])
+def test_guessing_is_slowed_down_by_address(tight, headers):
+    answers = calls(tight, headers, 3)
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+
+
+def test_a_valid_key_is_not_held_up_by_guesses_from_its_address(tight, shop):
+    calls(tight, {}, 5)
+
+    assert calls(tight, shop.headers, 1)[0].status_code == 200
+
+
+def test_forged_webhooks_are_slowed_down(tight):
+    answers = [tight.post("/webhooks/stripe", data="{}", headers=FORGED) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+
+
+def test_other_addresses_are_counted_apart(tight):
+    calls(tight, {}, 3)
+
+    assert calls(tight, {}, 1, environ_base={"REMOTE_ADDR": "203.0.113.9"})[0].status_code == 401
+
+
+def test_nobody_can_choose_the_address_they_are_counted_under(tight):
+    answers = [
+        calls(tight, {"X-Forwarded-For": f"203.0.113.{n}"}, 1)[0].status_code for n in range(3)
+    ]
+
+    assert answers == [401, 401, 429]
+
+
+def test_a_trusted_proxy_says_who_is_calling(tight, monkeypatch):
+    monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "1")
+    forget()
+    client = create_app().test_client()
+
+    def call(forwarded):
+        return calls(client, {"X-Forwarded-For": forwarded}, 1)[0].status_code
+
+    assert [call(f"203.0.113.{n}") for n in range(3)] == [401, 401, 401]
+    # Only what the proxy itself added counts, not what the caller had put there before.
+    assert [call(f"198.51.100.{n}, 203.0.113.77") for n in range(3)] == [401, 401, 429]

@@ -1,0 +1,1 @@
+"""What the API says of itself, and the page that shows it."""
