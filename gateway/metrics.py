@@ -49,6 +49,8 @@ COUNTED: tuple[tuple[Any, tuple[str, ...]], ...] = (
 # of a larger table are left out, and no statement holds up a scrape for longer than this.
 COUNTABLE_ROWS = 1_000_000
 STATEMENT_MS = 1000
+# Read by the client library as it is imported: the processes of one Granian count there together.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 KIND_STATUS = ("kind", "status")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -66,6 +68,8 @@ log = logs.get_logger(__name__)
 
 def init_app(app: Flask) -> None:
     """After `requests.init_app`, whose clock it reads."""
+    if folder := os.environ.get(FOLDER):
+        os.makedirs(folder, exist_ok=True)  # at the start, not in the middle of a payment
     app.after_request(_count)
     app.add_url_rule("/metrics", view_func=metrics)
 
@@ -81,7 +85,7 @@ def _count(response: Response) -> Response:
 def metrics() -> Response:
     _authorize()
     registry = CollectorRegistry()
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if os.environ.get(FOLDER):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(REQUESTS)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from tests_support import forget
@@ -249,6 +250,14 @@ def test_several_processes_are_added_up(database, tmp_path):
     assert 'gateway_request_seconds_count{method="GET",route="/healthz",status="200"} 3.0' in told
     assert "gateway_scrape_ok 1.0" in told
     assert not [path.name for path in Path(tmp_path).iterdir() if path.name.startswith("gauge")]
+
+
+def test_the_folder_of_the_counters_is_made_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv(metrics.FOLDER, str(tmp_path / "run" / "metrics"))
+
+    metrics.init_app(Flask("counting"))
+
+    assert (tmp_path / "run" / "metrics").is_dir()
 
 
 # What must not be forgotten.
