@@ -77,6 +77,7 @@ CHECKS = {
     "description": "`ok`, `degraded` (work is late, none is lost) or `unavailable`, and why.",
     "content": {"application/json": {"schema": {"type": "object", "required": ["status"]}}},
 }
+REFUSED_NEWS = [InvalidSignature, InvalidStripeEvent, BodyTooLarge, RateLimited, Unavailable]
 BY_HAND: dict[str, Json] = {
     "/healthz": {
         "get": {

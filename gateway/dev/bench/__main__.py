@@ -8,13 +8,20 @@ from typing import Any
 
 BENCHES = {
     "payments": "accepting payments, against a bare route that commits the same rows",
+    "stripe-webhooks": "taking Stripe's events, against a bare inbox",
+    "relay": "numbering and fanning out events, against two bare statements",
+    "refresh": "asking Stripe where payments stand, against asking alone",
+    "callbacks": "delivering callbacks, against a bare asyncio loop",
 }
 
 
 def main() -> None:
     options = _options()
     for name in [options.name] if options.name else BENCHES:
-        found = {"name": name, **import_module(f"gateway.dev.bench.{name}").measure(_say)}
+        found = {
+            "name": name,
+            **import_module(f"gateway.dev.bench.{name.replace('-', '_')}").measure(_say),
+        }
         print(json.dumps(found) if options.json else _table(found), flush=True)
 
 

@@ -20,15 +20,19 @@ from gateway.dev import embedded
 from gateway.dev.bench.cpu import cpu_seconds
 from gateway.dev.machine import free_port
 from gateway.dev.places import ROOT
+from gateway.dev.stack import answers, worker
 from gateway.dev.supervisor import Process, Supervisor
+from gateway.dev.walk import wait_for
 from gateway.migrations.upgrade import migrate
 
 DATABASE = "gateway_bench"
+UNUSED = "http://127.0.0.1:1"
 WEB_PROCESSES, WEB_THREADS = 2, 8
 
 
 @dataclass
 class Ground:
+    home: Path
     supervisor: Supervisor
     postgres: embedded.Postgres
     env: dict[str, str]
@@ -43,6 +47,28 @@ class Ground:
         url = f"http://127.0.0.1:{port}"
         self.run(name, command, ready=lambda: _listens(url), **env)
         return url
+
+    def sandbox(self) -> str:
+        """Stripe's stand-in, without latency; its address."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        database = Path(tempfile.mkdtemp(prefix="gateway-bench-", dir=self.home)) / "s.sqlite3"
+        where = [f"--port={port}", f"--database={database}"]
+        command = [sys.executable, "-m", "gateway.dev.sandbox", *where]
+        self.run("sandbox", command, ready=lambda: answers(f"{url}/_sandbox/health"))
+        return url
+
+    def work(self, stripe: str = "", *, queues: tuple[str, ...] = ("stripe", "callbacks")) -> None:
+        """Start workers, then the relay; returns when they have said that they live."""
+        for queue in queues:
+            self.run(f"worker-{queue}", list(worker(queue)), STRIPE_API_BASE=stripe or UNUSED)
+        self.run("relay", [sys.executable, "-m", "workers.relay"])
+        wait_for("the workers' start", lambda: self._living() > len(queues), seconds=60)
+
+    def _living(self) -> int:
+        with self.sql() as cursor:
+            cursor.execute("SELECT count(*) FROM heartbeats WHERE kind IN ('worker', 'relay')")
+            return int(cursor.fetchone()[0])
 
     def run(self, name: str, command: list[str], *, ready: Any = None, **env: str) -> None:
         self.supervisor.add(
@@ -95,7 +121,7 @@ def ground(settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
         os.environ.update(env)
         migrate(migration_url=postgres.url(embedded.OWNER, DATABASE), app_role=embedded.APP)
         try:
-            yield Ground(supervisor, postgres, env)
+            yield Ground(home, supervisor, postgres, env)
         except BaseException:
             with suppress(OSError):
                 kept = Path(tempfile.gettempdir(), "gateway-bench-logs")
@@ -115,5 +141,7 @@ def _environment(postgres: embedded.Postgres, redis: embedded.Redis) -> dict[str
         "REDIS_URL": redis.url,
         "STRIPE_SECRET_KEY": "sk_test_sandbox",
         "STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(16),
-        "STRIPE_API_BASE": "http://127.0.0.1:1",
+        "STRIPE_API_BASE": UNUSED,
+        # What is measured is the way of a payment, not the refusal of one.
+        "GATEWAY_RATE_PER_KEY": "1000000",
     }

@@ -17,12 +17,20 @@ TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True)
+class Signed:
+    """A body with a header of its own."""
+
+    body: bytes
+    header: str
+
+
+@dataclass(frozen=True)
 class Post:
     """One request; its body is made when it is sent."""
 
     url: str
     headers: tuple[str, ...]
-    body: Callable[[], bytes]
+    body: Callable[[], bytes | Signed]
 
 
 @dataclass
@@ -104,7 +112,11 @@ class _Driver:
     def start(self, handle: Any, *, at: float | None = None) -> None:
         self.free.remove(handle)
         answer = BytesIO()
-        handle.setopt(pycurl.POSTFIELDS, self.post.body())
+        body = self.post.body()
+        if isinstance(body, Signed):
+            handle.setopt(pycurl.HTTPHEADER, [*self.post.headers, body.header, "Expect:"])
+            body = body.body
+        handle.setopt(pycurl.POSTFIELDS, body)
         handle.setopt(pycurl.WRITEFUNCTION, answer.write)
         self.busy[handle] = (at or time.perf_counter(), answer)
         self.multi.add_handle(handle)
