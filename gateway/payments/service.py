@@ -4,11 +4,11 @@ Every function runs inside the caller's transaction and never talks to the netwo
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Text, bindparam, case, exists, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no change of state
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
 from gateway.kernel.errors import Invalid, NotFound
@@ -29,6 +29,38 @@ FROM_INTENT = {
     "requires_capture": S.AUTHORIZED,
     "processing": S.PROCESSING,
 }
+
+
+class Meant(NamedTuple):
+    """What is known of a payment that news are about."""
+
+    payment_id: str
+    livemode: bool
+
+
+# On the way of every event of Stripe's: a statement costs more to build than to send.
+_TABLE: Any = Payment.__table__
+_OTHER = _TABLE.alias()
+_INTENT: Any = bindparam("intent", type_=Text)
+_MAKE_DUE = (
+    bulk_update(_TABLE)
+    .where(_TABLE.c.id == bindparam("subject"))
+    .values(
+        due_at=func.gateway_now(),
+        stripe_intent_id=func.coalesce(
+            _TABLE.c.stripe_intent_id,
+            case((~exists().where(_OTHER.c.stripe_intent_id == _INTENT), _INTENT)),
+        ),
+    )
+)
+_BY_SESSION = _TABLE.c.stripe_session_id == bindparam("session", type_=Text)
+_BY_INTENT = _TABLE.c.stripe_intent_id == _INTENT
+_MEANT = (
+    select(_TABLE.c.id, _TABLE.c.livemode)
+    .where(or_(_BY_SESSION, _BY_INTENT, _TABLE.c.id == bindparam("named", type_=Text)))
+    .order_by(case((_BY_SESSION, 0), (_BY_INTENT, 1), else_=2))
+    .limit(1)
+)
 
 
 def verdict(session: CheckoutSession) -> PaymentStatus:
@@ -88,29 +120,16 @@ def next_session_attempt(tx: Session, payment: Payment) -> None:
 
 def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> None:
     """News: have a worker look at Stripe's present state now, and keep an intent id learned."""
-    other = aliased(Payment)
-    free = ~exists().where(other.stripe_intent_id == intent_id)
-    learned = func.coalesce(Payment.stripe_intent_id, case((free, intent_id)))
-    tx.execute(
-        bulk_update(Payment)
-        .where(Payment.id == payment_id)
-        .values(due_at=func.gateway_now(), stripe_intent_id=learned)
-        .execution_options(synchronize_session=False)
-    )
+    tx.connection().execute(_MAKE_DUE, {"subject": payment_id, "intent": intent_id})
 
 
 def match(
     tx: Session, *, session_id: str | None, intent_id: str | None, payment_id: str | None
-) -> Payment | None:
+) -> Meant | None:
     """The payment that news from Stripe is about: by session, else by intent, else by our id."""
-    for column, value in (
-        (Payment.stripe_session_id, session_id),
-        (Payment.stripe_intent_id, intent_id),
-        (Payment.id, payment_id),
-    ):
-        if value is not None and (found := tx.scalar(select(Payment).where(column == value))):
-            return found
-    return None
+    ids = {"session": session_id, "intent": intent_id, "named": payment_id}
+    found = tx.connection().execute(_MEANT, ids).first()
+    return None if found is None else Meant(*found)
 
 
 def get(tx: Session, caller: Caller, payment_id: str) -> Payment:

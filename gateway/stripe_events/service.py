@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
 from gateway.payments import service as payments
+from gateway.payments.service import Meant
 from gateway.processor.types import StripeNews
 from gateway.stripe_events.models import StripeEvent, StripeEventStatus
 
@@ -21,6 +22,8 @@ BATCH = 500
 
 def store(tx: Session, news: StripeNews) -> StripeEvent | None:
     """Keep the event and make its payment due; None if it was stored before."""
+    relevant = news.type.startswith(RELEVANT)
+    meant = _meant(tx, news.session_id, news.intent_id, news.payment_id) if relevant else None
     event = StripeEvent.start_once(
         tx,
         stripe_event_id=news.id,
@@ -31,33 +34,30 @@ def store(tx: Session, news: StripeNews) -> StripeEvent | None:
         session_id=news.session_id,
         intent_id=news.intent_id,
         named_payment_id=news.payment_id,
+        payment_id=meant.payment_id if meant else None,
         body=news.body,
     )
     if event is None:
         return None
-    if not news.type.startswith(RELEVANT):
+    if not relevant:
         event.transition_to(S.IGNORED, reason="No payment is about this type of event.")
-    elif not _hint(tx, event):
+    elif meant is None:
         event.transition_to(S.UNMATCHED, reason="No payment of ours carries its ids.")
+    else:
+        _hint(tx, event, meant)
     return event
 
 
-def _hint(tx: Session, event: StripeEvent) -> bool:
-    """Make the event's payment due, if it has one."""
-    payment = payments.match(
-        tx,
-        session_id=event.session_id,
-        intent_id=event.intent_id,
-        payment_id=event.named_payment_id,
-    )
-    if payment is None:
-        return False
-    event.payment_id = payment.id
-    if payment.livemode != event.livemode:
+def _meant(tx: Session, session: str | None, intent: str | None, named: str | None) -> Meant | None:
+    return payments.match(tx, session_id=session, intent_id=intent, payment_id=named)
+
+
+def _hint(tx: Session, event: StripeEvent, meant: Meant) -> None:
+    """Make the event's payment due, unless they are of different worlds."""
+    if meant.livemode != event.livemode:
         event.transition_to(S.IGNORED, reason="The payment is of the other mode (test or live).")
-        return True
-    payments.make_due(tx, payment.id, intent_id=event.intent_id)
-    return True
+    else:
+        payments.make_due(tx, meant.payment_id, intent_id=event.intent_id)
 
 
 def mark_processed(tx: Session, payment_id: str, *, stored_before: datetime) -> None:
@@ -81,7 +81,14 @@ def match_again(tx: Session) -> int:
         .order_by(StripeEvent.created_at)
         .limit(BATCH)
     )
-    return sum(_hint(tx, event) for event in tx.scalars(unmatched))
+    found = 0
+    for event in tx.scalars(unmatched).all():
+        meant = _meant(tx, event.session_id, event.intent_id, event.named_payment_id)
+        if meant is not None:
+            event.payment_id = meant.payment_id
+            _hint(tx, event, meant)
+            found += 1
+    return found
 
 
 def answer(event: StripeEvent | None) -> dict[str, Any]:

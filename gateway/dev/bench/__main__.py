@@ -18,10 +18,8 @@ BENCHES = {
 def main() -> None:
     options = _options()
     for name in [options.name] if options.name else BENCHES:
-        found = {
-            "name": name,
-            **import_module(f"gateway.dev.bench.{name.replace('-', '_')}").measure(_say),
-        }
+        bench = import_module("gateway.dev.bench." + name.replace("-", "_"))
+        found = {"name": name, **bench.measure(_say)}
         print(json.dumps(found) if options.json else _table(found), flush=True)
 
 

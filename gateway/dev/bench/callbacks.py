@@ -21,8 +21,7 @@ ENDPOINTS, EVENTS, IN_FLIGHT = 1000, 2000, 100
 MAKE = """
 INSERT INTO events (id, type, subject_id, merchant_id, livemode, to_status, actor, data, created_at)
 SELECT 'evt_' || n, 'payment.created', 'pay_' || n, 'mer_' || n %% %(endpoints)s, false, 'pending',
-    'bench', (SELECT jsonb_object_agg('field_' || k, repeat('x', 20)) FROM generate_series(1, 20) k),
-    now()
+    'bench', jsonb_build_object('id', 'pay_' || n, 'filling', repeat('x', 700)), now()
 FROM generate_series(1, %(events)s) n
 """
 MERCHANTS = """

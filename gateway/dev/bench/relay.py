@@ -25,8 +25,8 @@ CREATE TABLE bare_events (LIKE events INCLUDING DEFAULTS INCLUDING IDENTITY);
 ALTER TABLE bare_events ADD PRIMARY KEY (seq);
 CREATE UNIQUE INDEX ON bare_events (id);
 CREATE INDEX ON bare_events (position);
-CREATE TABLE bare_deliveries (id text PRIMARY KEY, event_id text NOT NULL, endpoint_id text NOT NULL,
-    status text NOT NULL, due_at timestamptz);
+CREATE TABLE bare_deliveries (id text PRIMARY KEY, event_id text NOT NULL,
+    endpoint_id text NOT NULL, status text NOT NULL, due_at timestamptz);
 CREATE INDEX ON bare_deliveries (due_at);
 """
 BARE_NUMBER = """

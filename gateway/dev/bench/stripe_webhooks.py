@@ -83,7 +83,7 @@ def _news(payment_ids: list[str], secret: str) -> Callable[[], Signed]:
     number, subjects = count(), cycle(payment_ids)
 
     def make() -> Signed:
-        session = {
+        session: dict[str, Any] = {
             "id": f"cs_test_{next(number)}",
             "object": "checkout.session",
             "client_reference_id": next(subjects),
