@@ -3,7 +3,7 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway import health, openapi
+from gateway import health, metrics, openapi
 from gateway.callbacks.routes import api as callbacks
 from gateway.checkout.routes import pages as checkout
 from gateway.kernel import logs, problems, requests
@@ -33,4 +33,5 @@ def create_app() -> Flask:
         app.register_blueprint(blueprint)
     health.init_app(app)
     openapi.init_app(app)
+    metrics.init_app(app)
     return app

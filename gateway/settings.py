@@ -19,6 +19,7 @@ DEMO, TEST, PRODUCTION = "demo", "test", "production"
 RETRY_INTERVALS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 TEST_RETRY_INTERVALS = (0, 1, 2, 4, 8)
 SECRET_KEY_LENGTH = 32
+METRICS_TOKEN_LENGTH = 16
 
 
 class InvalidSettings(Exception):
@@ -31,6 +32,7 @@ class Settings:
     secret_key: str
     base_url: str
     log_level: str
+    metrics_token: str  # empty: `/metrics` is closed in production and open elsewhere
     database_url: str
     redis_url: str
     broker_url: str
@@ -85,6 +87,7 @@ def _read(env: Env) -> dict[str, Any]:
             "INFO",
             validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR")),
         ),
+        "metrics_token": env.str("GATEWAY_METRICS_TOKEN", ""),
         "database_url": psycopg2_url(env.str("DATABASE_URL", validate=_is_postgresql) or ""),
         "redis_url": redis,
         "broker_url": env.str("CELERY_BROKER_URL", redis),
@@ -152,6 +155,8 @@ def _insecure(found: Settings) -> list[str]:
         faults.append("STRIPE_API_BASE: must be https in production")
     if len(set(found.secret_key)) < 10:
         faults.append("GATEWAY_SECRET_KEY: is not random; try `openssl rand -hex 32`")
+    if 0 < len(found.metrics_token) < METRICS_TOKEN_LENGTH:
+        faults.append("GATEWAY_METRICS_TOKEN: must have 16 characters or more, or none at all")
     if found.retry_intervals == TEST_RETRY_INTERVALS:
         faults.append("WEBHOOK_RETRY_INTERVALS_TEST: gives up after seconds; unset in production")
     return faults

@@ -1,11 +1,14 @@
 """Commands that become a process of the gateway, and the migration that goes before them."""
 
 import os
+import socket
 import sys
 
 import click
 
-from gateway.cli import json_option, main_group, show
+from gateway.cli import fail, json_option, main_group, show
+from gateway.kernel import heartbeats
+from gateway.kernel.db import transaction
 from gateway.kernel.roles import WrongRole
 from gateway.migrations import head
 from gateway.migrations.upgrade import migrate, role_of
@@ -39,3 +42,23 @@ def sandbox(arguments: tuple[str, ...]) -> None:
     """Run the Stripe sandbox on a port of its own (`gateway sandbox --help`)."""
     command = [sys.executable, "-m", "gateway.dev.sandbox", *arguments]
     os.execv(sys.executable, command)  # noqa: S606
+
+
+@main_group.command()
+@click.argument("process", type=click.Choice(["relay", "worker"]))
+@click.argument("queue", required=False)
+@json_option
+def alive(process: str, queue: str | None, as_json: bool) -> None:
+    """Exit 0 if a relay, or a worker of QUEUE, of this host was heard of in ten seconds."""
+    if (process == "worker") != bool(queue):
+        raise click.UsageError("Write `gateway alive relay` or `gateway alive worker QUEUE`.")
+    host = socket.gethostname()
+    with transaction(actor="operator:alive") as tx:
+        heard = [
+            beat.name
+            for beat in heartbeats.alive(tx)
+            if (beat.kind, beat.queue) == (process, queue) and host in beat.name.split(":")
+        ]
+    if not heard:
+        fail(f"No {process}{f' of {queue}' if queue else ''} of {host} was heard of lately.")
+    show({"alive": ", ".join(heard)}, as_json=as_json)

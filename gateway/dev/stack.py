@@ -126,7 +126,8 @@ def web(port: int) -> tuple[str, ...]:
     """One worker: a second would take longer to start than a laptop's load is worth."""
     where = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port))
     options = ("--blocking-threads", "16", "--no-ws", "--respawn-failed-workers")
-    return (sys.executable, "-m", "granian", *where, *options, "--log-level", "warning", "wsgi:app")
+    lines = ("--log-config", "deploy/granian-logging.json", "--log-level", "warning")
+    return (sys.executable, "-m", "granian", *where, *options, *lines, "wsgi:app")
 
 
 def worker(queue: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -51,11 +52,54 @@ def redact(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 def configure(process: str) -> None:
     """Send every log line of this process, ours and the libraries', to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *_shared(process),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(process))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings().log_level)
+    for noisy in ("stripe", "urllib3", "celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _died
 
+
+def _died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends a process is a line like any other; Ctrl-C is not worth one."""
+    if isinstance(error, Exception):
+        get_logger(__name__).critical("died", exc_info=error)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def formatter(process: str) -> structlog.stdlib.ProcessorFormatter:
+    """How a line looks; Granian's too, which asks for it in `deploy/granian-logging.json`."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings().is_production
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(process),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+
+
+def _shared(process: str) -> list[Any]:
     def name_process(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         return {**event, "process": process}
 
-    shared: list[Any] = [
+    return [
         name_process,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -64,33 +108,3 @@ def configure(process: str) -> None:
         structlog.processors.format_exc_info,
         redact,
     ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(shared))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(settings().log_level)
-    for noisy in ("stripe", "urllib3", "celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _formatter(shared: list[Any]) -> structlog.stdlib.ProcessorFormatter:
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings().is_production
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-    )

@@ -27,8 +27,11 @@ RETRIES = "0,2,2,4,4,8,8,16,16,32,32,60"  # seconds; chaos lasts longer than a t
 class Stack:
     """What a merchant, a shopper and a vandal can do to a running gateway."""
 
-    def __init__(self, ports: Ports, env: dict[str, str], supervisor: Supervisor) -> None:
+    def __init__(
+        self, ports: Ports, env: dict[str, str], supervisor: Supervisor, told: list[Any]
+    ) -> None:
         self.ports, self.env, self.supervisor = ports, env, supervisor
+        self.told = told  # what the supervisor says of its processes
         self.url, self.sandbox, self.store = (
             Ports.url(port) for port in (ports.web, ports.sandbox, ports.store)
         )
@@ -136,7 +139,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         secret_key=os.environ["GATEWAY_SECRET_KEY"],
     ) | {"WEBHOOK_RETRY_INTERVALS_TEST": "false", "GATEWAY_RETRY_INTERVALS": RETRIES}
     scratch = [postgres.data, postgres.sockets]
-    with Supervisor([], var / "logs", scratch=scratch) as supervisor:
+    told: list[tuple[str, str]] = []
+
+    def hear(name: str, text: str) -> None:
+        told.append((name, text))
+
+    with Supervisor([], var / "logs", on_event=hear, scratch=scratch) as supervisor:
         supervisor.add(postgres.process(), server.process())
         supervisor.wait_ready(30)
         embedded.ensure_database(postgres, "gateway")
@@ -147,7 +155,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             seed.seed((Ports.url(ports.store),))
         forget()
         supervisor.add(*processes(ports, env, var=var), *clockwork(ports, env))
-        stack = Stack(ports, env, supervisor)
+        stack = Stack(ports, env, supervisor, told)
         supervisor.wait_ready(90)
         wait_for("/readyz", stack.well, seconds=60)
         yield stack

@@ -97,9 +97,11 @@ def test_production_refuses_what_is_insecure_all_at_once(read):
         STRIPE_API_BASE="http://127.0.0.1:9",
         GATEWAY_SECRET_KEY="ab" * 20,
         WEBHOOK_RETRY_INTERVALS_TEST="true",
+        GATEWAY_METRICS_TOKEN="guess-me",
     )
 
     for name in (
+        "GATEWAY_METRICS_TOKEN",
         "GATEWAY_BASE_URL",
         "STRIPE_API_BASE",
         "GATEWAY_SECRET_KEY",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -11,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main_group, merchants, operations, processes  # noqa: F401 - they add commands
+from gateway.kernel import db
 from gateway.kernel.errors import Forbidden, NotFound
+from gateway.kernel.heartbeats import Pulse, beat
 from gateway.merchants.service import MerchantExists
 from gateway.settings import settings
 
@@ -217,3 +220,23 @@ def test_what_needs_attention_is_listed_with_its_reason(client, shop, database, 
 
     (row,) = answered("attention")["data"]
     assert (row["kind"], row["id"], row["why"]) == ("payment", payment, "Look here.")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["relay"], 0),
+        (["worker", "stripe"], 0),
+        (["worker", "clock"], 1),
+        (["worker"], 2),
+        (["relay", "stripe"], 2),
+    ],
+)
+def test_who_is_alive_on_this_host_is_told_by_the_exit_status(database, words, code):
+    with db.transaction(actor="test:beat") as tx:
+        here = socket.gethostname()
+        beat(tx, Pulse(f"relay:{here}:1", "relay"))
+        beat(tx, Pulse(f"{here}:2:stripe", "worker", queue="stripe", slots=8))
+        beat(tx, Pulse("elsewhere:3:clock", "worker", queue="clock", slots=1))
+
+    assert typed("alive", *words).exit_code == code
