@@ -94,7 +94,7 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_secret_key": env.str("STRIPE_SECRET_KEY", validate=validate.Length(1)),
         "stripe_webhook_secrets": tuple(secret.strip() for secret in secrets or ()),
         "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com", validate=_is_http),
-        "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 15.0, validate=_seconds),
+        "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
         "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
         "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),

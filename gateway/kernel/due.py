@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from gateway.kernel.db import now
 from gateway.kernel.stateful import Stateful
 
-# Longer than any task can take: Stripe twice (connect 3 s, answer 15 s, one retry) and the rest.
+# Longer than any task can take: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest.
 LEASE_SECONDS = 60
 # About half an hour of trying; from then on somebody should look, and hourly is enough.
 MAX_ATTEMPTS = 30
