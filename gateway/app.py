@@ -15,6 +15,7 @@ from gateway.payments.routes import api as payments
 from gateway.settings import settings
 from gateway.settlement.routes import api as settlement
 from gateway.stripe_events.routes import webhooks
+from gateway.timeline.routes import api as timeline
 
 
 def create_app() -> Flask:
@@ -29,7 +30,8 @@ def create_app() -> Flask:
     app.url_map.strict_slashes = True
     requests.init_app(app)
     problems.init_app(app)
-    for blueprint in (merchants, callbacks, orders, payments, settlement, webhooks, checkout):
+    doors = (merchants, callbacks, orders, payments, settlement, timeline, webhooks, checkout)
+    for blueprint in doors:
         app.register_blueprint(blueprint)
     health.init_app(app)
     openapi.init_app(app)

@@ -1,4 +1,4 @@
-"""What is kept for a time only: idempotency keys, runs, heartbeats. Never money, never events."""
+"""What is kept for a time: idempotency keys, runs, calls, heartbeats. Never money or events."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,9 +11,10 @@ from gateway.kernel.db import now
 from gateway.kernel.heartbeats import Heartbeat
 from gateway.kernel.idempotency import KEPT_DAYS, IdempotencyKey
 from gateway.kernel.runs import Run, RunStatus
+from gateway.payments.models import StripeCall
 
 BATCH = 1000  # short transactions: nobody waits for a pruning
-RUNS_KEPT_DAYS = 90
+RUNS_KEPT_DAYS = CALLS_KEPT_DAYS = 90
 
 
 def step(tx: Session, run: Run) -> bool:
@@ -22,6 +23,7 @@ def step(tx: Session, run: Run) -> bool:
     gone = (
         _prune(tx, IdempotencyKey, IdempotencyKey.created_at < now(tx) - timedelta(days=KEPT_DAYS))
         + _prune(tx, Run, ancient_run, Run.status != RunStatus.PENDING)
+        + _prune(tx, StripeCall, StripeCall.answered_at < now(tx) - timedelta(days=CALLS_KEPT_DAYS))
         + _prune(tx, Heartbeat, Heartbeat.seen_at < func.now() - timedelta(days=1))
     )
     run.done += gone

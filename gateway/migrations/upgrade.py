@@ -14,7 +14,7 @@ _RIGHTS = (
     "GRANT USAGE ON SCHEMA public TO {app}",
     "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {app}",
     # Only bookkeeping that has served its time may go.
-    "GRANT DELETE ON idempotency_keys, runs, heartbeats TO {app}",
+    "GRANT DELETE ON idempotency_keys, runs, heartbeats, stripe_calls TO {app}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app}",
     "REVOKE UPDATE ON events FROM {app}",
     "GRANT UPDATE (position, sequence) ON events TO {app}",

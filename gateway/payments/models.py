@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.kernel.db import Base
@@ -123,3 +123,20 @@ class Payment(Recorded, Base):
             "0 <= amount_refunded AND amount_refunded <= amount_captured", name="refunded"
         ),
     )
+
+
+class StripeCall(Base):
+    """One question to Stripe that failed or told something new; the others leave `checked_at`."""
+
+    __tablename__ = "stripe_calls"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey(Payment.id))
+    task: Mapped[str]
+    number: Mapped[int]  # of the lease: every try has its own, those that crashed as well
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime] = mapped_column(index=True)
+    outcome: Mapped[str]  # the status it led to, `declined`, `refused` or `unanswered`
+    detail: Mapped[str | None]
+
+    __table_args__ = (Index("stripe_calls_payment_idx", "payment_id", "id"),)

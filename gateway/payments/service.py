@@ -11,11 +11,12 @@ from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no 
 from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
+from gateway.kernel.due import Claim
 from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
 from gateway.orders import service as orders
-from gateway.payments.models import OPEN, Payment, PaymentStatus
+from gateway.payments.models import OPEN, Payment, PaymentStatus, StripeCall
 from gateway.processor.types import CheckoutSession, SessionRequest
 
 S = PaymentStatus
@@ -130,6 +131,21 @@ def match(
     ids = {"session": session_id, "intent": intent_id, "named": payment_id}
     found = tx.connection().execute(_MEANT, ids).first()
     return None if found is None else Meant(*found)
+
+
+def note_call(tx: Session, claimed: Claim[Payment], outcome: str, detail: str | None) -> None:
+    """Keep what a question to Stripe came to, for who asks later what happened."""
+    tx.add(
+        StripeCall(
+            payment_id=claimed.row.id,
+            task=tx.info["actor"].removeprefix("task:"),
+            number=claimed.lease,
+            asked_at=claimed.at,
+            answered_at=now(tx),
+            outcome=outcome,
+            detail=detail,
+        )
+    )
 
 
 def get(tx: Session, caller: Caller, payment_id: str) -> Payment:

@@ -45,13 +45,16 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
         due_in=settings().poll_seconds if polled else None,
         attention=wrong or _kept(payment),
     )
+    before, declined = payment.status, False
     if wrong is not None and payment.can(S.REVIEW):
         payment.transition_to(S.REVIEW, checkout_url=None)
     elif moves:
         payment.transition_to(status, **_changes(status, session))
         _order_after(tx, order, payment)
     elif status == S.REQUIRES_ACTION == payment.status and session.intent is not None:
-        _decline(payment, session.intent.failure)
+        declined = _decline(payment, session.intent.failure)
+    if payment.status != before or declined or claimed.attempts > 1:
+        payments.note_call(tx, claimed, "declined" if declined else payment.status, wrong)
     return True
 
 
@@ -70,6 +73,7 @@ def refuse(tx: Session, claimed: Claim[Payment], error: Refused) -> bool:
     settle(tx, payment, claimed, due_in=None)
     payment.transition_to(S.FAILED, failure_code=error.code, failure_message=error.message)
     _order_after(tx, order, payment)
+    payments.note_call(tx, claimed, "refused", error.message)
     return True
 
 
@@ -82,6 +86,7 @@ def unanswered(tx: Session, claimed: Claim[Payment], error: Exception, *, attent
         payment.session_look_first = True
     if isinstance(error, NotThere):
         payments.next_session_attempt(tx, payment)
+    payments.note_call(tx, claimed, "unanswered", str(error))
     postpone(tx, payment, claimed, why=str(error), attention=attention)
     return True
 
@@ -107,20 +112,21 @@ def _changes(status: PaymentStatus, session: CheckoutSession) -> dict[str, Any]:
     return changes
 
 
-def _decline(payment: Payment, failure: Failure | None) -> None:
-    """Told once; the session stays open and the shopper may try another card.
+def _decline(payment: Payment, failure: Failure | None) -> bool:
+    """True if it is new: told once. The session stays open; the shopper may try another card.
 
     A failed authentication has no charge of its own, so the words are compared as well.
     """
     told = (payment.failure_code, payment.failure_message, payment.stripe_failed_charge_id)
     if failure is None or (failure.code, failure.message, failure.charge_id) == told:
-        return
+        return False
     payment.record(
         "payment.attempt_declined",
         failure_code=failure.code,
         failure_message=failure.message,
         stripe_failed_charge_id=failure.charge_id,
     )
+    return True
 
 
 def _order_after(tx: Session, order: Order, payment: Payment) -> None:

@@ -91,6 +91,8 @@ def as_told(told: Any, got: Any) -> bool:
     if isinstance(told, str) and isinstance(got, str):
         return re.fullmatch(".*".join(map(re.escape, told.split("..."))), got) is not None
     if isinstance(told, list) and isinstance(got, list):
+        if told[-1:] == ["..."]:  # and any number more
+            told, got = told[:-1], got[: len(told) - 1]
         return len(told) == len(got) and all(map(as_told, told, got))
     if isinstance(told, dict) and isinstance(got, dict):
         named = {name: each for name, each in told.items() if name != "..."}

@@ -1,0 +1,1 @@
+"""One payment's whole story: what happened, who was asked and told, and what comes next."""

@@ -1,0 +1,152 @@
+"""A payment's story, put together from the logs of all who had a part in it. It only reads.
+
+A question to Stripe that found nothing new has no entry of its own: the payment's `next_check_at`
+and the last entry say that all is quiet.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.callbacks.models import Attempt, Delivery
+from gateway.kernel.events import Event
+from gateway.kernel.http import Caller
+from gateway.payments import service as payments
+from gateway.payments.models import Payment, StripeCall
+from gateway.settings import settings
+from gateway.stripe_events.models import StripeEvent
+
+LONGEST = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    at: datetime
+    kind: str
+    id: str | None
+    what: str
+    outcome: str
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class Next:
+    at: datetime
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    payment_id: str
+    status: str
+    needs_attention: str | None
+    entries: list[Entry]
+    truncated: bool
+    next: list[Next]
+
+
+def of(tx: Session, caller: Caller, payment_id: str) -> Timeline:
+    payment = payments.get(tx, caller, payment_id)
+    subjects = (payment.id, payment.order_id)
+    found = [
+        *_events(tx, subjects),
+        *_stripe_calls(tx, payment),
+        *_stripe_events(tx, payment),
+        *_callbacks(tx, subjects),
+    ]
+    entries = sorted(found, key=lambda entry: entry.at)
+    return Timeline(
+        payment_id=payment.id,
+        status=payment.status,
+        needs_attention=payment.needs_attention,
+        entries=entries[-LONGEST:],
+        truncated=len(entries) > LONGEST,
+        next=sorted(_next(tx, payment, subjects), key=lambda step: step.at),
+    )
+
+
+def _newest(tx: Session, rows: Any, by: Any) -> list[Any]:
+    return list(tx.execute(rows.order_by(by.desc()).limit(LONGEST + 1)))[::-1]
+
+
+def _events(tx: Session, subjects: tuple[str, ...]) -> list[Entry]:
+    rows = select(Event).where(Event.subject_id.in_(subjects))
+    return [
+        Entry(each.created_at, "event", each.id, each.type, each.to_status, f"by {each.actor}")
+        for (each,) in _newest(tx, rows, Event.seq)
+    ]
+
+
+def _stripe_calls(tx: Session, payment: Payment) -> list[Entry]:
+    rows = select(StripeCall).where(StripeCall.payment_id == payment.id)
+    return [
+        Entry(each.answered_at, "stripe_call", None, each.task, each.outcome, each.detail)
+        for (each,) in _newest(tx, rows, StripeCall.id)
+    ]
+
+
+def _stripe_events(tx: Session, payment: Payment) -> list[Entry]:
+    rows = select(StripeEvent).where(StripeEvent.payment_id == payment.id)
+    return [
+        Entry(
+            each.created_at,
+            "stripe_event",
+            each.id,
+            each.type,
+            each.status,
+            each.reason or f"Stripe calls it {each.stripe_event_id}.",
+        )
+        for (each,) in _newest(tx, rows, StripeEvent.id)
+    ]
+
+
+def _callbacks(tx: Session, subjects: tuple[str, ...]) -> list[Entry]:
+    rows = (
+        select(Attempt, Delivery)
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Event.subject_id.in_(subjects))
+    )
+    return [
+        Entry(
+            attempt.started_at,
+            "callback",
+            delivery.id,
+            delivery.event_type,
+            "failed" if attempt.error else "delivered",
+            f"attempt {attempt.number} to {delivery.endpoint_id}: "
+            + (attempt.error or f"answered {attempt.status_code} in {attempt.duration_ms} ms"),
+        )
+        for attempt, delivery in _newest(tx, rows, Attempt.id)
+    ]
+
+
+def _next(tx: Session, payment: Payment, subjects: tuple[str, ...]) -> list[Next]:
+    steps = []
+    if payment.due_at is not None:
+        opens = payment.stripe_session_id is None
+        what = "payments.submit" if opens else "payments.refresh"
+        why = "Open the page to pay at." if opens else "Ask Stripe where the payment stands."
+        steps.append(Next(payment.due_at, what, why + _tried(payment.attempts)))
+    waiting = (
+        select(Delivery)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Event.subject_id.in_(subjects), Delivery.due_at.is_not(None))
+        .limit(LONGEST)
+    )
+    for delivery in tx.scalars(waiting):
+        attempt = f"attempt {delivery.attempted + 1} of {len(settings().retry_intervals)}"
+        why = f"Tell {delivery.endpoint_id} of {delivery.event_type}, {attempt}."
+        assert delivery.due_at is not None  # noqa: S101 - the condition of the query, told to mypy
+        steps.append(Next(delivery.due_at, "callbacks.deliver", why))
+    return steps
+
+
+def _tried(attempts: int) -> str:
+    """Tries since the last answer, in words."""
+    times = "once" if attempts == 1 else f"{attempts} times"
+    return f" It was tried {times} in vain." if attempts else ""
