@@ -24,12 +24,13 @@ from workers.app import task
 log = get_logger(__name__)
 
 SUBMIT, REFRESH = "payments.submit", "payments.refresh"
+UNOPENED, OPENED = Payment.stripe_session_id.is_(None), Payment.stripe_session_id.is_not(None)
 
 
 @task(SUBMIT)
 def submit(payment_id: str) -> None:
     with transaction(actor=f"task:{SUBMIT}") as tx:
-        claimed = claim(tx, Payment, payment_id, Payment.stripe_session_id.is_(None))
+        claimed = claim(tx, Payment, payment_id, when=UNOPENED)
     if claimed is None:
         return
     with transaction(actor=f"task:{SUBMIT}") as tx:  # apart, so that a fault here counts as a try
@@ -48,7 +49,7 @@ def submit(payment_id: str) -> None:
 @task(REFRESH)
 def refresh(payment_id: str) -> None:
     with transaction(actor=f"task:{REFRESH}") as tx:
-        claimed = claim(tx, Payment, payment_id, Payment.stripe_session_id.is_not(None))
+        claimed = claim(tx, Payment, payment_id, when=OPENED)
     if claimed is None:
         return
     session_id = claimed.row.stripe_session_id or ""

@@ -33,7 +33,7 @@ from gateway.payments.models import Payment
 from workers.app import app
 from workers.callbacks import DELIVER
 from workers.clock import START, STEP
-from workers.payments import REFRESH, SUBMIT
+from workers.payments import OPENED, REFRESH, SUBMIT, UNOPENED
 
 EVENTS_PER_PASS = 500
 IDLE_SECONDS = 0.1
@@ -61,8 +61,8 @@ class Owed:
 
 
 OWED = (
-    Owed(SUBMIT, "stripe", Payment, Payment.stripe_session_id.is_(None)),
-    Owed(REFRESH, "stripe", Payment, Payment.stripe_session_id.is_not(None)),
+    Owed(SUBMIT, "stripe", Payment, UNOPENED),
+    Owed(REFRESH, "stripe", Payment, OPENED),
     Owed(DELIVER, "callbacks", Delivery),
     Owed(STEP, "clock", Run),
 )

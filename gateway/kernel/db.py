@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Select,
     Text,
+    bindparam,
     create_engine,
     event,
     func,
@@ -116,11 +117,14 @@ def assert_no_transaction() -> None:
         raise RuntimeError("no network inside a transaction")
 
 
+_NOW = select(func.gateway_now())
+
+
 def now(tx: Session) -> datetime:
     """`gateway_now()`: the one clock, in UTC; the same instant all through a transaction."""
     at: datetime | None = tx.info.get("now")
     if at is None:
-        at = tx.info["now"] = tx.execute(select(func.gateway_now())).scalar_one()
+        at = tx.info["now"] = tx.connection().execute(_NOW).scalar_one()
     return at
 
 
@@ -135,12 +139,18 @@ def held(rows: Select[Row]) -> Select[Row]:
     return locked.execution_options(populate_existing=True)
 
 
+@cache
+def _locking(model: Any) -> Any:
+    """Built once: a statement costs more to build than to send."""
+    return held(select(model).filter_by(id=bindparam("id")))
+
+
 def lock(tx: Session, model: type[Row], id: str) -> Row:
     """Fetch a row fresh and hold it (FOR NO KEY UPDATE) until the transaction ends.
 
     Always in the order: order, its payments by id, captures and refunds, inventory by SKU.
     """
-    row = tx.scalar(held(select(model).filter_by(id=id)))
+    row: Row | None = tx.scalar(_locking(model), {"id": id})
     if row is None:
         raise NotFound(f"There is no {model.__tablename__} row {id}.")
     return row

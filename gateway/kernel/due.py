@@ -8,13 +8,14 @@ that news which arrived meanwhile is looked at again.
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a claim is not a change of state
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import now
+from gateway.kernel.db import now, remember_now
 from gateway.kernel.stateful import Stateful
 
 # Longer than any task can take: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest.
@@ -48,31 +49,41 @@ def is_due(model: type[Owing]) -> ColumnElement[bool]:
 
 
 def claim(
-    tx: Session, model: type[Owing], id: str, *conditions: ColumnElement[bool]
+    tx: Session, model: type[Owing], id: str, *, when: ColumnElement[bool] | None = None
 ) -> Claim[Owing] | None:
-    """Take the row if it is due, free and meets the conditions; never waits for another claimer.
+    """Take the row if it is due and free, and `when`; never waits for another claimer.
 
-    A row that keeps ending its worker is claimed hourly from `MAX_ATTEMPTS` on, and says so.
+    A row that keeps ending its worker is claimed hourly from `MAX_ATTEMPTS` on, and says so. The
+    condition is made once by its task: a statement is kept for each there is.
     """
+    kind: Any = model
+    found = tx.execute(_claiming(kind, when), {"subject": id}).one_or_none()
+    if found is None:
+        return None
+    row: Owing
+    row, at = found
+    remember_now(tx, at)
+    assert row.due_at is not None  # noqa: S101 - the condition of the claim, told to mypy
+    return Claim(row=row, lease=row.lease, due_at=row.due_at, at=now(tx), attempts=row.attempts)
+
+
+@cache
+def _claiming(model: Any, when: ColumnElement[bool] | None) -> Any:
+    """Built once: on the way of every task, and dearer to build than to send."""
     table: Any = model.__table__
     free = (
         select(table.c.id)
-        .where(table.c.id == id, is_due(model), *conditions)
+        .where(table.c.id == bindparam("subject"), is_due(model))
         .with_for_update(skip_locked=True, key_share=True)
-        .scalar_subquery()
     )
-    statement = (
+    one = (free if when is None else free.where(when)).scalar_subquery()
+    return (
         bulk_update(model)
-        .where(table.c.id == free)
+        .where(table.c.id == one)
         .values(_leased(table))
-        .returning(model)
+        .returning(model, func.gateway_now())
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    row = tx.scalars(statement).one_or_none()
-    if row is None:
-        return None
-    assert row.due_at is not None  # noqa: S101 - the condition of the claim, told to mypy
-    return Claim(row=row, lease=row.lease, due_at=row.due_at, at=now(tx), attempts=row.attempts)
 
 
 def _leased(table: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
@@ -60,14 +60,16 @@ def _hint(tx: Session, event: StripeEvent, meant: Meant) -> None:
         payments.make_due(tx, meant.payment_id, intent_id=event.intent_id)
 
 
+_WAITING = select(StripeEvent).where(
+    StripeEvent.payment_id == bindparam("payment_id"),
+    StripeEvent.status.in_((S.RECEIVED, S.UNMATCHED)),
+    StripeEvent.created_at < bindparam("before"),
+)
+
+
 def mark_processed(tx: Session, payment_id: str, *, stored_before: datetime) -> None:
     """Stripe was asked about the payment after these came, so they have nothing more to tell."""
-    waiting = select(StripeEvent).where(
-        StripeEvent.payment_id == payment_id,
-        StripeEvent.status.in_((S.RECEIVED, S.UNMATCHED)),
-        StripeEvent.created_at < stored_before,
-    )
-    for event in tx.scalars(waiting):
+    for event in tx.scalars(_WAITING, {"payment_id": payment_id, "before": stored_before}):
         event.transition_to(S.PROCESSED)
 
 

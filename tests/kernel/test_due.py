@@ -26,9 +26,9 @@ from gateway.settlement import apply as settlement
 from .support import ACTOR, at_once, made, payment
 
 
-def claimed(row, *conditions):
+def claimed(row, when=None):
     with transaction(actor=ACTOR) as tx:
-        return claim(tx, Payment, row.id, *conditions)
+        return claim(tx, Payment, row.id, when=when)
 
 
 def read(row):
