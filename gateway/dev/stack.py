@@ -19,6 +19,8 @@ from gateway.dev.supervisor import Process
 
 QUEUES = ("stripe", "callbacks", "clock")
 SERVERS = ("postgres", "redis")
+# On one machine accepting payments comes first; what was accepted can wait for a moment.
+YIELDING = ("nice", "-n", "5")
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
 SLOTS = {"stripe": 8, "callbacks": 8, "clock": 1}
 
@@ -133,7 +135,7 @@ def web(port: int) -> tuple[str, ...]:
 def worker(queue: str) -> tuple[str, ...]:
     """Threads: a task waits for Stripe or a merchant, each call with a deadline of its own."""
     pool = ("worker", "-Q", queue, "-n", f"{queue}@%h", "-P", "threads", "-c", str(SLOTS[queue]))
-    return (*CELERY, *pool, "-E", "--without-gossip", "--without-mingle", "-l", "INFO")
+    return (*YIELDING, *CELERY, *pool, "-E", "--without-gossip", "--without-mingle", "-l", "INFO")
 
 
 def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:

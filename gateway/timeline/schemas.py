@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from gateway.kernel.fields import Resource, Time
 
-KINDS = ("event", "stripe_call", "stripe_event", "callback")
+KINDS = ["event", "stripe_call", "stripe_event", "callback"]
 
 
 class Entry(Resource):
