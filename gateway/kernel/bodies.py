@@ -20,6 +20,7 @@ from gateway.kernel.errors import (
 
 MAX_DEPTH = 20
 _DIGITS = 40  # no number of ours has more; CPython refuses to read thousands
+MAX_FAULTS = 100  # told at once: a body may hold thousands, and the answer must not outgrow it
 
 
 # A web process has eight threads or more. Senders who never finish may hold half of them, so that
@@ -63,7 +64,7 @@ def load(schema: Schema, data: Any) -> dict[str, Any]:
     try:
         return dict(schema.load(data))
     except ValidationError as error:
-        errors = tuple(_flatten(error.messages))
+        errors = tuple(_flatten(error.messages)[:MAX_FAULTS])
     detail = "; ".join(f"{each.param}: {each.message}" for each in errors)
     raise Invalid(detail, errors=errors) from None
 
