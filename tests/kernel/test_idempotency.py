@@ -153,7 +153,7 @@ def test_composed_and_decomposed_letters_are_no_keys(client, shop):
         check_problem(post(client, shop, key=key), 422, "invalid_request")
 
 
-BAD_KEYS = ["", " ", "a b", "a\tb", "\x7f", "\x80", "\xff", "x" * 256]
+BAD_KEYS = ["", " ", "a b", "a\tb", "\x7f", "\x80", "\xff", "x" * 256, "a,b"]
 
 
 def test_a_key_that_is_not_visible_ascii_is_422(client, shop, sql):
@@ -165,7 +165,7 @@ def test_a_key_that_is_not_visible_ascii_is_422(client, shop, sql):
 
 
 def test_a_key_of_any_visible_ascii_up_to_255_is_fine(client, shop):
-    for number, key in enumerate(("x" * 255, "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~", "0")):
+    for number, key in enumerate(("x" * 255, "!\"#$%&'()*+-./:;<=>?@[]^_`{|}~", "0")):
         body = ORDER | {"amount": number + 1}
         assert post(client, shop, body, key=key).status_code == 201
         assert post(client, shop, body, key=key).headers["Idempotent-Replayed"] == "true"
