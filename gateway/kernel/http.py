@@ -138,7 +138,7 @@ class Api(Blueprint):
             @wraps(route)
             def view(**path: str) -> Response:
                 _check_path(path)
-                raw, key = raw_body(), _idempotency_key() if method == "POST" else None
+                raw, key = raw_body(MAX_BODY), _idempotency_key() if method == "POST" else None
                 with transaction(actor="api") as tx:
                     caller = self._who(tx)
                     load_query(NOTHING)
@@ -180,8 +180,7 @@ def receive(
     def declare(route: Callable[[Session, News], dict[str, Any]]) -> Any:
         @wraps(route)
         def view() -> Response:
-            request.max_content_length = limit
-            raw = raw_body()
+            raw = raw_body(limit)
             try:
                 news = verify(raw)
             except GatewayError:
