@@ -32,6 +32,7 @@ class Ground:
     supervisor: Supervisor
     postgres: embedded.Postgres
     env: dict[str, str]
+    logs: Path
 
     def web(self, name: str, app: str, **env: str) -> str:
         """Serve what makes a WSGI app, as production serves it; its address."""
@@ -59,6 +60,10 @@ class Ground:
     def cpu_seconds(self, name: str) -> float:
         """What the process called `name` has used, with its children."""
         return cpu_seconds(self.supervisor.pid(name) or 0)
+
+    def log(self, name: str) -> str:
+        """What the process called `name` has written so far."""
+        return (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     @contextmanager
     def sql(self) -> Iterator[Any]:
@@ -95,7 +100,7 @@ def ground(settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
         os.environ.update(env)
         migrate(migration_url=postgres.url(embedded.OWNER, DATABASE), app_role=embedded.APP)
         try:
-            yield Ground(supervisor, postgres, env)
+            yield Ground(supervisor, postgres, env, home / "logs")
         except BaseException:
             with suppress(OSError):
                 kept = Path(tempfile.gettempdir(), "gateway-bench-logs")
