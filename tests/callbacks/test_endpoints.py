@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from gateway.callbacks.models import Endpoint, EndpointStatus
 from gateway.dev.walk import wait_for
@@ -99,18 +100,18 @@ def test_a_deleted_endpoint_is_gone_for_its_merchant(client, shop, history):
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PATCH"])
-def test_whoever_waits_for_a_deletion_finds_nothing(client, shop, sql, method, history):
+def test_whoever_waits_for_a_deletion_finds_nothing(client, shop, method, history):
     path = (
         f"/api/v1/webhook-endpoints/{post(client, shop, {'url': 'https://a.example'}).json['id']}"
     )
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     what = {"json": {"events": ["*"]} if method == "PATCH" else None, "headers": shop.headers}
 
     with ThreadPoolExecutor(1) as pool:
         with transaction(actor="test:first") as tx:
             lock(tx, Endpoint, path[26:]).transition_to(EndpointStatus.DELETED)
             second = pool.submit(client.open, path, method=method, **what)
-            wait_for("the second to wait", lambda: sql(waiting), seconds=2)
+            wait_for("the second to wait", lambda: tx.scalar(waiting), seconds=2)
         answer = second.result()
 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
