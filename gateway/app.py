@@ -28,6 +28,8 @@ def create_app() -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = True
+    # One address for each thing: no redirects, which would lead to whatever Host was sent.
+    app.url_map.merge_slashes = False
     requests.init_app(app)
     problems.init_app(app)
     doors = (merchants, callbacks, orders, payments, settlement, timeline, webhooks, checkout)

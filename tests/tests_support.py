@@ -1,4 +1,4 @@
-"""What tests and fixtures share: signing as Stripe does, and forgetting a process's memory."""
+"""What tests and fixtures share: signing as Stripe does, a gateway that stands, what errors say."""
 
 import json
 import threading
@@ -85,3 +85,22 @@ class Receiver:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def check_problem(answer: Any, status: int, code: str | None = None) -> Any:
+    """RFC 9457 with the documented fields, and nothing of our insides."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    body = answer.json
+    documented = {"type", "title", "status", "detail", "code", "request_id"}
+    assert documented <= set(body) <= documented | {"errors"}
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["Request-Id"]
+    assert body["type"].endswith(f"/docs/errors#{body['code']}")
+    assert "Traceback" not in answer.text
+    assert ("errors" in body) == (body["code"] == "invalid_request")
+    for error in body.get("errors", []):
+        assert set(error) == {"param", "message"}
+    if code:
+        assert body["code"] == code
+    return body

@@ -80,7 +80,7 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any]) -> Endpoint:
-    endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
+    endpoint = _hold(tx, caller, endpoint_id)
     if changes:
         endpoint.record("endpoint.updated", **changes)
     return endpoint
@@ -88,8 +88,16 @@ def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any
 
 def delete(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """The row stays, for the deliveries that point to it; what it is still owed is dropped."""
-    endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
+    endpoint = _hold(tx, caller, endpoint_id)
     endpoint.transition_to(EndpointStatus.DELETED)
+    return endpoint
+
+
+def _hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+    """Locked; whoever waited for another's deletion finds nothing, like whoever comes later."""
+    endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
+    if endpoint.status == EndpointStatus.DELETED:
+        raise NotFound(f"There is no webhook endpoint {endpoint_id!r}.")
     return endpoint
 
 

@@ -11,6 +11,7 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from gateway.kernel.errors import (
+    BodyTooLarge,
     FieldError,
     Invalid,
     Unavailable,
@@ -19,6 +20,7 @@ from gateway.kernel.errors import (
 )
 
 MAX_DEPTH = 20
+MAX_FAULTS = 100  # told at once: a body may hold thousands, and the answer must not outgrow it
 _DIGITS = 40  # no number of ours has more; CPython refuses to read thousands
 
 
@@ -29,14 +31,22 @@ _readers = threading.BoundedSemaphore(4)
 _PATIENCE_SECONDS = 1.0
 
 
-def raw_body() -> bytes:
+def raw_body(most: int) -> bytes:
     """The body as sent; read whole before a transaction opens, since the sender may be slow."""
     if not _readers.acquire(timeout=_PATIENCE_SECONDS):
         raise Unavailable("Too many requests with unfinished bodies are open.", retry_after=1)
+    # A body that comes in chunks, without saying how long it is, would be cut here in silence.
+    request.max_content_length = most if request.content_length is not None else most + 1
     try:
-        return request.get_data(cache=True)
+        raw = request.get_data(cache=True)
     finally:
         _readers.release()
+    if len(raw) > most:
+        raise BodyTooLarge(f"{most // 1024} KiB is the most that is taken.")
+    # What has arrived of a sender who is gone may look whole; it is not what they meant to send.
+    if len(raw) < (request.content_length or 0):
+        raise Unparsable(f"The body ended after {len(raw)} of {request.content_length} bytes.")
+    return raw
 
 
 def load_body(schema: Schema, raw: bytes) -> dict[str, Any]:
@@ -63,7 +73,7 @@ def load(schema: Schema, data: Any) -> dict[str, Any]:
     try:
         return dict(schema.load(data))
     except ValidationError as error:
-        errors = tuple(_flatten(error.messages))
+        errors = tuple(_flatten(error.messages)[:MAX_FAULTS])
     detail = "; ".join(f"{each.param}: {each.message}" for each in errors)
     raise Invalid(detail, errors=errors) from None
 

@@ -31,6 +31,7 @@ from gateway.kernel.waiting import until_changed
 PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
 NOTHING = Strict()  # a query or a body with anything in it is refused
+# Two of these headers arrive as one, joined by a comma: another key, and the same on each repeat.
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_VALUE = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -137,7 +138,7 @@ class Api(Blueprint):
             @wraps(route)
             def view(**path: str) -> Response:
                 _check_path(path)
-                raw, key = raw_body(), _idempotency_key() if method == "POST" else None
+                raw, key = raw_body(MAX_BODY), _idempotency_key() if method == "POST" else None
                 with transaction(actor="api") as tx:
                     caller = self._who(tx)
                     load_query(NOTHING)
@@ -179,8 +180,7 @@ def receive(
     def declare(route: Callable[[Session, News], dict[str, Any]]) -> Any:
         @wraps(route)
         def view() -> Response:
-            request.max_content_length = limit
-            raw = raw_body()
+            raw = raw_body(limit)
             try:
                 news = verify(raw)
             except GatewayError:

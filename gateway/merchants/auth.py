@@ -72,7 +72,10 @@ def _credentials() -> tuple[str, str | None]:
     """(key, secret); the secret is None when no secret was sent at all."""
     if "X-Api-Key" in request.headers:
         return request.headers["X-Api-Key"], request.headers.get("X-Api-Secret")
-    basic = request.authorization
+    try:
+        basic = request.authorization
+    except ValueError:  # the framework cannot decode bytes beyond ASCII
+        return "", None
     if basic is not None and basic.type == "basic":
         return basic.username or "", basic.password or ""
     return "", None

@@ -1,6 +1,13 @@
 """Webhook endpoints over HTTP: create, list, read, change, delete."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from sqlalchemy import text
+
+from gateway.callbacks.models import Endpoint, EndpointStatus
+from gateway.dev.walk import wait_for
+from gateway.kernel.db import lock, transaction
 
 
 def post(client, shop, body, **headers):
@@ -90,6 +97,25 @@ def test_a_deleted_endpoint_is_gone_for_its_merchant(client, shop, history):
     assert client.get(path, headers=shop.headers).status_code == 404
     assert client.delete(path, headers=shop.headers).status_code == 404
     assert history(endpoint["id"]) == ["endpoint.created", "endpoint.deleted"]
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+def test_whoever_waits_for_a_deletion_finds_nothing(client, shop, method, history):
+    path = (
+        f"/api/v1/webhook-endpoints/{post(client, shop, {'url': 'https://a.example'}).json['id']}"
+    )
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    what = {"json": {"events": ["*"]} if method == "PATCH" else None, "headers": shop.headers}
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(actor="test:first") as tx:
+            lock(tx, Endpoint, path[26:]).transition_to(EndpointStatus.DELETED)
+            second = pool.submit(client.open, path, method=method, **what)
+            wait_for("the second to wait", lambda: tx.scalar(waiting), seconds=2)
+        answer = second.result()
+
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert history(path[26:]) == ["endpoint.created", "endpoint.deleted"]
 
 
 def test_another_merchants_endpoint_does_not_exist(client, shop, new_shop):

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from sqlalchemy import text
+from tests_support import check_problem
 
 from gateway.app import create_app
 from gateway.kernel import crashpoints
@@ -15,7 +16,6 @@ from gateway.merchants.models import Merchant
 from gateway.payments.schemas import client_secret
 
 from .support import ACTOR, at_once
-from .test_bodies import check_problem
 
 ORDER = {"currency": "EUR", "amount": 1999}
 PAYMENT = {"order_id": "ord-1", "currency": "EUR", "amount": 1999}

@@ -86,6 +86,10 @@ class Ground:
         """What the process called `name` has used, with its children."""
         return cpu_seconds(self.supervisor.pid(name) or 0)
 
+    def log(self, name: str) -> str:
+        """What the process called `name` has written so far."""
+        return (self.home / "logs" / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
     @contextmanager
     def sql(self) -> Iterator[Any]:
         """A cursor that may do anything, each statement by itself."""

@@ -1,0 +1,142 @@
+"""A gateway that stands for a whole file, with one of everything in it, and a list of its routes.
+
+The routes are read from the application, so that a new one is covered as soon as it is declared.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from gateway.app import create_app
+from gateway.kernel.db import transaction
+from gateway.kernel.http import PREFIX, Declared
+from gateway.merchants import service as merchants
+from gateway.openapi.document import path_of
+from workers.relay import Relay
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+BUSY = {"api_keys", "heartbeats"}  # their last use is written by a clock of its own
+
+
+@dataclass(frozen=True)
+class Route:
+    """One that a door guards; `path` has its parameters in braces, and no prefix."""
+
+    path: str
+    declared: Declared
+
+    @property
+    def method(self) -> str:
+        return self.declared.method
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    def at(self, value: str) -> str:
+        """Its path with `value` for every parameter."""
+        return re.sub(r"{\w+}", lambda _: value, self.path)
+
+    def example(self) -> dict[str, Any]:
+        """A body that it takes."""
+        accepts = self.declared.accepts
+        return dict(accepts.described["examples"][0]) if accepts is not None else {}
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Standing:
+    """An application on a database of its own, and three keys to it: ours, our live one, theirs."""
+
+    def __init__(self) -> None:
+        self.app = create_app()
+        self.client: FlaskClient = self.app.test_client()
+        with transaction(actor="test:setup") as tx:
+            ours, theirs = (merchants.create(tx, name=name) for name in ("Ours", "Theirs"))
+            keys = [
+                merchants.create_key(tx, merchant, livemode=livemode)
+                for merchant, livemode in ((ours, False), (ours, True), (theirs, False))
+            ]
+            self.own, self.live, self.theirs = (
+                {"X-Api-Key": key.key, "X-Api-Secret": key.secret} for key in keys
+            )
+        self.routes = routes(self.app)
+        self._numbers = count(1)
+        self._furnish()
+
+    def number(self) -> int:
+        """Never the same twice, for references."""
+        return next(self._numbers)
+
+    def _furnish(self) -> None:
+        hook = {"url": "http://127.0.0.1:1/hook", "events": ["*"]}
+        assert self.call("POST", "/webhook-endpoints", json=hook).status_code == 201
+        body = {"order_id": "standing-1", "amount": 1999, "currency": "EUR"}
+        assert self.call("POST", "/payments", json=body).status_code == 201
+        Relay(lambda hints: None).run_once()
+
+    def call(self, method: str, path: str, **what: Any) -> Any:
+        """As our merchant unless `keys` are another's; `headers` come on top of them."""
+        headers = what.pop("keys", self.own) | what.pop("headers", {})
+        return self.client.open(f"{PREFIX}{path}", method=method, headers=headers, **what)
+
+    def standing_path(self, route: Route) -> str:
+        """The route's path to something of ours that is really there."""
+        if not route.parameters:
+            return route.path
+        kind = route.path.split("/")[1]
+        rows = self.call("GET", f"/{kind}").json["data"]
+        assert rows, f"there is none of {kind}: furnish it"
+        return route.at(rows[-1]["id"])
+
+    def delete(self, route: Route, made: Any) -> None:
+        """Take away what a call has made, where it can be: of some things there may be few."""
+        if any(
+            each.method == "DELETE" and each.path == f"{route.path}/{{{each.parameters[0]}}}"
+            for each in self.routes
+            if each.parameters
+        ):
+            self.call("DELETE", f"{route.path}/{made['id']}")
+
+    @property
+    def writes(self) -> list[Route]:
+        return [route for route in self.routes if route.declared.door == "write"]
+
+    def state(self) -> dict[str, str]:
+        """A digest of every table, to be compared with a later one."""
+        with transaction(actor="test:state") as tx:
+            tables = [name for name in tx.scalars(text(_TABLES)) if name not in BUSY]
+            whole = "SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {} t"
+            return {name: tx.scalar(text(whole.format(name))) or "" for name in tables}
+
+
+def routes(app: Flask) -> list[Route]:
+    found = []
+    for rule in app.url_map.iter_rules():
+        declared = getattr(app.view_functions[rule.endpoint], "declared", None)
+        if declared is not None:
+            found.append(Route(path_of(rule).removeprefix(PREFIX), declared))
+    assert len(found) > 15
+    return found
+
+
+class Faults:
+    """Collects what was wrong over many requests, so that one bad route does not hide the next."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def check(self, what: str, check: Any, *args: Any) -> None:
+        try:
+            check(*args)
+        except AssertionError as error:
+            self.found.append(f"{what}: {str(error)[:300]}")
+
+    def none(self) -> None:
+        assert not self.found, "\n".join([f"{len(self.found)} faults", *self.found[:20]])
