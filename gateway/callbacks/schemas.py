@@ -59,20 +59,24 @@ class CallbackUrl(Text):
 
 
 class EventTypes(fields.List[str]):
-    """`["*"]`, or some of the catalogue; each once."""
+    """`["*"]`, or some of the catalogue; kept once each."""
 
-    described: ClassVar[dict[str, Any]] = {"description": "Event types, or `*` for all."}
+    most = len(CATALOGUE) + 1
+    described: ClassVar[dict[str, Any]] = {
+        "description": "Event types, or `*` for all.",
+        "minItems": 1,
+        "maxItems": most,
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         known = validate.OneOf((EVERYTHING, *CATALOGUE), error="{input} is no event type.")
-        super().__init__(
-            fields.String(validate=known),
-            validate=validate.Length(min=1, max=len(CATALOGUE) + 1),
-            **kwargs,
-        )
+        super().__init__(fields.String(validate=known), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        types = {str(type) for type in super()._deserialize(value, attr, data, **kwargs)}
+        named = super()._deserialize(value, attr, data, **kwargs)
+        if not 1 <= len(named) <= self.most:
+            raise ValidationError(f"Must name 1 to {self.most} event types, not {len(named)}.")
+        types = {str(type) for type in named}
         return [EVERYTHING] if EVERYTHING in types else sorted(types)
 
 

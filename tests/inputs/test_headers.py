@@ -189,7 +189,7 @@ def check_head(answer, status):
     assert (answer.status_code, answer.data) == (status, b"")
 
 
-BAD_KEYS = ["", " ", "a b", "a\tb", "\x7f", "\x80", "\xe9", "\xff", "x" * 256, "a,b", "k" * 8000]
+BAD_KEYS = ["", " ", "a b", "a\tb", "\x7f", "\x80", "\xe9", "\xff", "x" * 256, "k" * 8000]
 BAD_KEYS += ["e\u0301".encode().decode("latin-1"), "é".encode().decode("latin-1"), "\x00", "\x1b"]
 
 

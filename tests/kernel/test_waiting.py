@@ -46,7 +46,7 @@ def test_other_wishes_are_ignored(payment, shop, prefer):
     answer, seconds = read(shop, payment, prefer)
 
     assert (answer.status_code, "Retry-After" in answer.headers) == (200, False)
-    assert seconds < 1
+    assert seconds < 3
 
 
 def test_when_nobody_else_may_wait_the_answer_comes_at_once(payment, shop, monkeypatch):
@@ -55,7 +55,7 @@ def test_when_nobody_else_may_wait_the_answer_comes_at_once(payment, shop, monke
         answer, seconds = read(shop, payment, "wait=10")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (200, "1")
-    assert seconds < 1
+    assert seconds < 3
 
 
 def test_a_wish_has_a_longest_time(client):
