@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import Base, now
 from gateway.kernel.errors import Conflict, GatewayError
 from gateway.kernel.seal import seal, unseal
@@ -88,6 +89,7 @@ def once(
         body = unseal(saved.body, bound_to=name) if saved.sealed else saved.body
         return Answer(status=saved.status, body=body, replayed=True)
     answer = run()
+    crashpoint("idempotency answer before it is kept")
     tx.add(
         IdempotencyKey(
             merchant_id=merchant_id,
