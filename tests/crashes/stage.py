@@ -1,0 +1,276 @@
+"""Where the same story is played again and again, each time with trouble at another crash point.
+
+A scene is a database with everything that happened before; each play gets a clone of it, and
+afterwards leases run out and passes go on until all is quiet. Then it is compared with the play
+that had no trouble: whatever differs is named by the check that saw it.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from tests_support import forget, tell
+
+from gateway.dev import embedded
+from gateway.kernel import db
+from gateway.kernel.crashpoints import Crash
+from gateway.kernel.heartbeats import Pulse, beat
+from workers.app import app
+from workers.relay import Hint, Relay
+
+from . import outcome
+from .points import Points, crash
+
+LEASE = 61
+_number = count(1)
+
+
+class Broken(AssertionError):
+    """The run ended elsewhere than the one without trouble. `checks` are those that saw it."""
+
+    def __init__(self, where: str, expected: dict[str, Any], found: dict[str, Any]) -> None:
+        self.checks = {name for name in expected if expected[name] != found[name]}
+        self.where = where
+        lines = [f"{name}:\n  {expected[name]}\n  {found[name]}" for name in sorted(self.checks)]
+        super().__init__("\n".join([f"after trouble at {where}", *lines]))
+
+
+@dataclass
+class Scene:
+    """What happened before: a database to clone, and what tests remember of it."""
+
+    database: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class World:
+    """One database, and the hands of everybody outside: merchant, shopper, Stripe, clock."""
+
+    def __init__(self, stage: "Stage", facts: dict[str, Any]) -> None:
+        self.points, self.client = stage.points, stage.client
+        self.stripe, self.receiver = stage.stripe, stage.receiver
+        self.facts = facts
+        self.faults = stage.faults
+        self.broken: list[str] = []
+        self.lost_posts = range(0, 1)
+        self.calls: list[tuple[str, Any, dict[str, str], Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.facts[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    # The merchant.
+
+    def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> Any:
+        """As a careful client: repeated until there is an answer, with the same key or content."""
+        headers = self.shop.headers | ({"Idempotency-Key": key} if key else {})
+        answer = self.insist(lambda: self.client.post(path, json=body, headers=headers))
+        assert answer.status_code in (200, 201), answer.json
+        if key:
+            self.calls.append((path, body, headers, answer))
+        return answer.json
+
+    def answers(self) -> list[Any]:
+        """Each call with a key once more: the same bytes, or what came instead."""
+        found = []
+        for path, body, headers, first in self.calls:
+            again = self.client.post(path, json=body, headers=headers)
+            same = (again.status_code, again.data) == (first.status_code, first.data)
+            replayed = again.headers.get("Idempotent-Replayed")
+            found.append((path, first.status_code, first.json["status"], same, replayed))
+        return found
+
+    # The shopper and Stripe.
+
+    def pay(self, card: str = "4242424242424242") -> None:
+        for (url,) in outcome.rows("SELECT checkout_url FROM payments WHERE checkout_url > ''"):
+            self.stripe.pay(url, card)
+
+    def tell(self, *types: str) -> None:
+        """What Stripe has to tell, each until it is taken."""
+        for event in self.stripe.events():
+            if not types or event["type"] in types:
+                answer = self.insist(lambda event=event: tell(self.client, event))
+                assert answer.status_code == 200
+
+    # The processes.
+
+    def insist(self, call: Callable[[], Any]) -> Any:
+        for _ in range(9):
+            try:
+                return call()
+            except Crash:
+                self.died()
+        raise AssertionError("it never got through")
+
+    def work(self) -> None:
+        """What is due now is done, by processes that follow those that die."""
+        for _ in range(9):
+            try:
+                self.passes()
+                return
+            except Crash:
+                self.died()
+                self.advance(LEASE)
+        raise AssertionError("it never came to rest")
+
+    def passes(self) -> int:
+        """Relay, the tasks it hints, relay again; how much there was to do."""
+        done = 0
+        self.beat()
+        for _ in range(100):
+            hints: list[Hint] = []
+            worked = quiet_relay(hints.extend).run_once()
+            for name, subject, _ in hints:
+                app.tasks[name](subject)
+            done += worked
+            if not worked:
+                return done
+        raise AssertionError("it never came to rest")
+
+    def died(self) -> None:
+        """A look at the very moment, before anybody repairs anything."""
+        with self.points.mute():
+            self.broken += outcome.promises(self)
+        if _post_was_lost(self.points.seen):
+            self.lost_posts = range(self.lost_posts.stop, self.lost_posts.stop + 1)
+
+    def quiet(self) -> None:
+        """Leases run out, and passes go on until there is nothing left to do."""
+        for _ in range(60):
+            self.advance(LEASE)
+            if not self.passes():
+                return
+        raise AssertionError("it never became quiet")
+
+    def advance(self, seconds: float) -> None:
+        with db.transaction(actor="test:clock") as tx:
+            tx.execute(_ADVANCE, {"n": seconds})
+
+    def beat(self) -> None:
+        with db.transaction(actor="test:heartbeat") as tx:
+            for queue in ("stripe", "callbacks", "clock"):
+                beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=50))
+
+
+_ADVANCE = outcome.text("UPDATE clock SET offset_seconds = offset_seconds + :n")
+
+
+def quiet_relay(send: Callable[[list[Hint]], None]) -> Relay:
+    """One that has just looked for overdue jobs: they start when a test starts them."""
+    relay = Relay(send)
+    relay.looked_overdue = time.monotonic()
+    return relay
+
+
+def _post_was_lost(seen: list[str]) -> bool:
+    """Whether the last post was made but its attempt not committed."""
+    for name in reversed(seen):
+        if name == "callback post after":
+            return True
+        if name == "task:callbacks.deliver after commit":
+            return False
+    return False
+
+
+Play = Callable[[World], None]
+
+
+class Stage:
+    def __init__(
+        self, postgres: Any, template: str, monkeypatch: Any, client: Any, receiver: Any
+    ) -> None:
+        self.postgres, self.template, self.monkeypatch = postgres, template, monkeypatch
+        self.client, self.receiver = client, receiver
+        self.points = Points()
+        self.stripe: Any = None
+        self.clean_stripe = False
+        self.scenes: list[str] = []
+        self.faults: list[str] = []
+
+    def scene(self, prepare: Callable[[World], None], before: Scene | None = None) -> Scene:
+        made = Scene(self._clone(before.database if before else self.template))
+        self.scenes.append(made.database)
+        made.facts = dict(before.facts) if before else {}
+        with self._inside(made.database):
+            prepare(World(self, made.facts))
+        return made
+
+    def play(
+        self,
+        scene: Scene,
+        play: Play,
+        at: Iterable[int] = (),
+        trouble: Callable[[World], Callable[[str], None]] = lambda _: crash,
+    ) -> tuple[dict[str, Any], list[str]]:
+        """One run with trouble at the given points: its outcome, and the points passed."""
+        if self.clean_stripe:
+            self.stripe.lever("POST", "reset")
+        self.receiver.calls.clear()
+        self.faults.clear()
+        database = self._clone(scene.database)
+        try:
+            with self._inside(database):
+                world = World(self, dict(scene.facts))
+                self.points.start(at, trouble(world))
+                play(world)
+                seen = list(self.points.stop())
+                world.quiet()
+                return outcome.of(world), seen
+        finally:
+            self.points.stop()
+            embedded.drop_database(self.postgres, database)
+
+    def sweep(
+        self,
+        scene: Scene,
+        play: Play,
+        *,
+        trouble: Callable[[World], Callable[[str], None]] = lambda _: crash,
+        where: Callable[[str], bool] = lambda _: True,
+        part: tuple[int, int] = (0, 1),
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Trouble at every point in turn; with `part` (i, n) at each n-th. Raises `Broken`."""
+        whole, names = self.play(scene, play)
+        assert_sound(whole)
+        for at in range(1 + part[0], len(names) + 1, part[1]):
+            if where(names[at - 1]):
+                found, seen = self.play(scene, play, {at}, trouble)
+                assert len(seen) >= at, "the way there was another than the first time"
+                if found != whole:
+                    raise Broken(f"{at} of {len(names)}, {names[at - 1]}", whole, found)
+        return whole, names
+
+    def close(self) -> None:
+        for database in self.scenes:
+            embedded.drop_database(self.postgres, database)
+
+    def _clone(self, template: str) -> str:
+        name = f"crash_{next(_number)}_{id(self)}"
+        embedded.clone_database(self.postgres, template, name)
+        return name
+
+    @contextmanager
+    def _inside(self, database: str) -> Iterator[None]:
+        url = self.postgres.url(embedded.APP, database)
+        self.monkeypatch.setenv("DATABASE_URL", url)
+        forget()
+        try:
+            yield
+        finally:
+            forget()
+
+
+def assert_sound(whole: dict[str, Any]) -> None:
+    """Without any trouble nothing is owed, broken or told in the wrong way."""
+    for check in ("owed", "posts", "promises", "faults"):
+        assert whole[check] == [], (check, whole[check])
+    assert isinstance(whole["sequence"], int)
+    assert all(same and replayed for *_, same, replayed in whole["answers"])
+
+
