@@ -22,6 +22,7 @@ def crash(name: str) -> None:
 class Points:
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.outside: set[int] = set()  # those passed outside any transaction
         self.at: frozenset[int] = frozenset()
         self.trouble: Trouble = crash
         self.between: Trouble | None = None
@@ -31,6 +32,8 @@ class Points:
         if self.muted or name.startswith(NOT_SWEPT):
             return
         self.seen.append(name)
+        if not db._inside.get():
+            self.outside.add(len(self.seen))
         if len(self.seen) in self.at:
             self.trouble(name)
         elif self.between is not None and not db._inside.get():
@@ -38,7 +41,8 @@ class Points:
                 self.between(name)
 
     def start(self, at: Iterable[int], trouble: Trouble) -> None:
-        self.seen, self.at, self.trouble, self.muted = [], frozenset(at), trouble, False
+        self.seen, self.outside, self.at = [], set(), frozenset(at)
+        self.trouble, self.muted = trouble, False
 
     def stop(self) -> list[str]:
         self.muted, self.between = True, None

@@ -44,6 +44,7 @@ class Scene:
 
     database: str
     facts: dict[str, Any] = field(default_factory=dict)
+    calls: list[Any] = field(default_factory=list)  # those the merchant's server has seen
 
 
 class World:
@@ -179,6 +180,26 @@ def _post_was_lost(seen: list[str]) -> bool:
 
 
 Play = Callable[[World], None]
+Trouble = Callable[[World], Callable[[str], None]]
+IDLE_PASS = tuple(
+    f"relay:{half} {moment} commit" for half in ("number", "due") for moment in ("before", "after")
+)
+WAITING = ("task:", "stripe ", "callback ")
+
+
+def crashes(_: World) -> Callable[[str], None]:
+    return crash
+
+
+def stands_still(world: World) -> Callable[[str], None]:
+    """The process sleeps; its lease runs out, others do what is due, and then it goes on."""
+
+    def sleep(_: str) -> None:
+        world.lost_posts = range(0, 2)  # its own post may have been in vain
+        with world.points.mute():
+            world.quiet()
+
+    return sleep
 
 
 class Stage:
@@ -197,8 +218,10 @@ class Stage:
         made = Scene(self._clone(before.database if before else self.template))
         self.scenes.append(made.database)
         made.facts = dict(before.facts) if before else {}
+        self.receiver.calls[:] = before.calls if before else []
         with self._inside(made.database):
             prepare(World(self, made.facts))
+        made.calls = list(self.receiver.calls)
         return made
 
     def play(
@@ -206,12 +229,12 @@ class Stage:
         scene: Scene,
         play: Play,
         at: Iterable[int] = (),
-        trouble: Callable[[World], Callable[[str], None]] = lambda _: crash,
+        trouble: Trouble = crashes,
     ) -> tuple[dict[str, Any], list[str]]:
         """One run with trouble at the given points: its outcome, and the points passed."""
         if self.clean_stripe:
             self.stripe.lever("POST", "reset")
-        self.receiver.calls.clear()
+        self.receiver.calls[:] = scene.calls
         self.faults.clear()
         database = self._clone(scene.database)
         try:
@@ -231,19 +254,25 @@ class Stage:
         scene: Scene,
         play: Play,
         *,
-        trouble: Callable[[World], Callable[[str], None]] = lambda _: crash,
-        where: Callable[[str], bool] = lambda _: True,
+        trouble: Trouble = crashes,
         part: tuple[int, int] = (0, 1),
     ) -> tuple[dict[str, Any], list[str]]:
-        """Trouble at every point in turn; with `part` (i, n) at each n-th. Raises `Broken`."""
+        """Trouble at every point in turn; with `part` (i, n) at each n-th. Raises `Broken`.
+
+        What is no crash happens between transactions, and only where a task or the network waits.
+        """
         whole, names = self.play(scene, play)
         assert_sound(whole)
-        for at in range(1 + part[0], len(names) + 1, part[1]):
-            if where(names[at - 1]):
-                found, seen = self.play(scene, play, {at}, trouble)
-                assert len(seen) >= at, "the way there was another than the first time"
-                if found != whole:
-                    raise Broken(f"{at} of {len(names)}, {names[at - 1]}", whole, found)
+        if trouble is crashes:
+            swept = sorted(set(range(1, len(names) + 1)) - idle(names))
+        else:
+            outside = sorted(self.points.outside)
+            swept = [at for at in outside if names[at - 1].startswith(WAITING)]
+        for at in swept[part[0] :: part[1]]:
+            found, seen = self.play(scene, play, {at}, trouble)
+            assert seen[:at] == names[:at], "the way there was another than the first time"
+            if found != whole:
+                raise Broken(f"{at} of {len(names)}, {names[at - 1]}", whole, found)
         return whole, names
 
     def close(self) -> None:
@@ -264,6 +293,18 @@ class Stage:
             yield
         finally:
             forget()
+
+
+def idle(names: list[str]) -> set[int]:
+    """The points of the relay's passes that find nothing to do, but for the first such pass."""
+    starts = [
+        at
+        for at in range(1, len(names) + 1)
+        if tuple(names[at - 1 : at + 3]) == IDLE_PASS
+        and names[at - 2 : at - 1] != ["relay numbered before fan-out"]
+        and names[at + 3 : at + 4] != ["relay hints after"]
+    ]
+    return {at + step for at in starts[1:] for step in range(len(IDLE_PASS))}
 
 
 def assert_sound(whole: dict[str, Any]) -> None:
