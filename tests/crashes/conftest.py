@@ -1,4 +1,4 @@
-"""A stage per test; all its databases are clones, and the sandbox is shared."""
+"""A stage per test: its database, which the sandbox of all tests knows nothing of."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.app import create_app
+from gateway.dev.embedded import superuser
 from gateway.kernel.crashpoints import arm
 
 from .stage import Scene, Stage, World
@@ -41,13 +42,14 @@ def stage(
     flask_client: Any,
     receiver: Any,
 ) -> Iterator[Stage]:
-    empty = database.partition("?")[0].rpartition("/")[2]
-    made = Stage(servers.postgres, empty, monkeypatch, flask_client, receiver)
-    monkeypatch.setattr("workers.app.log", Ears(made.faults))
-    arm(made.points)
-    yield made
-    arm(None)
-    made.close()
+    name = database.partition("?")[0].rpartition("/")[2]
+    with superuser(servers.postgres, name) as cursor:
+        cursor.execute("SET session_replication_role = replica")  # no trigger, no foreign key
+        made = Stage(cursor, flask_client, receiver)
+        monkeypatch.setattr("workers.app.log", Ears(made.faults))
+        arm(made.points)
+        yield made
+        arm(None)
 
 
 @pytest.fixture

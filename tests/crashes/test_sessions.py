@@ -1,6 +1,7 @@
 """The session at Stripe is opened once, whoever dies and whatever Stripe answers."""
 
 import pytest
+from tests_support import forget
 
 from gateway.processor import client
 
@@ -15,6 +16,7 @@ def scene(stage, stripe_on_stage, shop_scene, monkeypatch):
     """A payment that Stripe has not heard of, and a Stripe that is asked once per try."""
     monkeypatch.setattr(client, "NETWORK_RETRIES", 0)  # its pauses are long; due times do the same
     monkeypatch.setenv("GATEWAY_STRIPE_TIMEOUT", "0.7")  # well before the sandbox hangs up
+    forget()
     stage.clean_stripe = True
     shop = shop_scene()
     return stage.scene(lambda world: world.post("/api/v1/payments", PAYMENT), before=shop)
