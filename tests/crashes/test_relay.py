@@ -75,9 +75,7 @@ def by_the_broker(redis, sizes):
     return play
 
 
-def test_a_relay_that_dies_anywhere_is_followed_by_one_that_finds_everything(
-    stage, scene, broker
-):
+def test_a_relay_that_dies_anywhere_is_followed_by_one_that_finds_everything(stage, scene, broker):
     sizes = []
 
     whole, names = stage.sweep(scene, by_the_broker(broker, sizes))

@@ -10,7 +10,7 @@ from .outcome import promises
 from .stage import stands_still
 
 PAYMENT = {"order_id": "order-1", "amount": 1999, "currency": "EUR"}
-DECLINED, GOOD = "4000000000000002", "4242424242424242"
+DECLINED, SHORT, GOOD = "4000000000000002", "4000000000009995", "4242424242424242"
 POLL = 601
 
 
@@ -105,12 +105,16 @@ def arrives(world):
     return arrive
 
 
-def look_while_news_comes(world):
+def open_page(world):
     world.told = False
     with world.points.mute():
         world.post("/api/v1/payments", PAYMENT)
         world.work()
         world.advance(POLL)
+
+
+def look_while_news_comes(world):
+    open_page(world)
     world.work()
     if not world.told:
         news(world)
@@ -120,8 +124,43 @@ def look_while_news_comes(world):
 def test_news_during_a_look_is_looked_at_again(stage, stripe_on_stage, shop_scene):
     stage.clean_stripe = True
 
-    whole, _ = stage.sweep(
-        shop_scene("payment.succeeded"), look_while_news_comes, trouble=arrives
-    )
+    whole, _ = stage.sweep(shop_scene("payment.succeeded"), look_while_news_comes, trouble=arrives)
 
     assert whole["payments"][0][2] == "succeeded"
+
+
+def next_decline(world):
+    world.told = True
+    world.quiet()
+    world.pay(SHORT)
+    world.tell()
+    world.quiet()
+
+
+def sleeps_through_it(world):
+    """The process sleeps while others tell the first decline and the next."""
+
+    def sleep(_):
+        world.lost_posts = range(2)
+        with world.points.mute():
+            next_decline(world)
+
+    return sleep
+
+
+def look_while_it_is_declined(world):
+    open_page(world)
+    world.pay(DECLINED)
+    world.tell()
+    world.work()
+    if not world.told:
+        next_decline(world)
+
+
+def test_a_late_worker_does_not_tell_an_old_decline_again(stage, stripe_on_stage, shop_scene):
+    stage.clean_stripe = True
+    scene = shop_scene("payment.attempt_declined")
+
+    whole, _ = stage.sweep(scene, look_while_it_is_declined, trouble=sleeps_through_it)
+
+    assert len(whole["deliveries"]) == 2
