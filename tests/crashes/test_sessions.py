@@ -15,7 +15,7 @@ FAULTS = ("error_before", "error_after", "timeout_after")
 def scene(stage, stripe_on_stage, shop_scene, monkeypatch):
     """A payment that Stripe has not heard of, and a Stripe that is asked once per try."""
     monkeypatch.setattr(client, "NETWORK_RETRIES", 0)  # its pauses are long; due times do the same
-    monkeypatch.setenv("GATEWAY_STRIPE_TIMEOUT", "0.7")  # well before the sandbox hangs up
+    monkeypatch.setenv("GATEWAY_STRIPE_TIMEOUT", "0.4")  # well before the sandbox hangs up
     forget()
     stage.clean_stripe = True
     shop = shop_scene()
