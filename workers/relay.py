@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from gateway.callbacks import service as callbacks
 from gateway.callbacks.models import Delivery
 from gateway.kernel import logs, runs
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import refuse_wrong_role, transaction
 from gateway.kernel.due import is_due
 from gateway.kernel.events import number_new
@@ -82,6 +83,7 @@ class Relay:
         hints = self.fresh(self.due())
         if hints:
             self.send(hints)
+            crashpoint("relay hints after")
             self.sent |= dict.fromkeys(hints, time.monotonic())
         return numbered + len(hints)
 
@@ -90,6 +92,7 @@ class Relay:
             span = number_new(tx, limit=EVENTS_PER_PASS)
             if span is None:
                 return 0
+            crashpoint("relay numbered before fan-out")
             callbacks.fan_out(tx, first=span[0], last=span[1])
             return span[1] - span[0] + 1
 
@@ -130,6 +133,7 @@ def publish(hints: list[Hint]) -> None:
     """Through Celery's producer, over one connection, in a batch where the transport can."""
     with app.producer_pool.acquire(block=True) as producer, _batch(producer):
         for task, subject, _ in hints:
+            crashpoint("relay hint before")
             app.send_task(task, args=[subject], producer=producer, retry=False)
 
 

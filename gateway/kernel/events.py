@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Identity, Index, event, func, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import Base
 
 
@@ -55,7 +56,9 @@ def record(tx: Session, **values: Any) -> None:
 def write_recorded(tx: Session) -> None:
     """Whoever asks the table for events of the same transaction calls this first."""
     if recorded := tx.info.pop(_PENDING, None):
+        crashpoint("events before insert")  # the rows are written already
         tx.connection().execute(_INSERT, recorded)
+        crashpoint("events after insert")
 
 
 _NUMBER = text("""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import Base, now
 from gateway.kernel.errors import Conflict, GatewayError
 from gateway.kernel.seal import seal, unseal
@@ -85,9 +86,9 @@ def once(
                 f"The key {key!r} was used at {saved.created_at:%Y-%m-%d %H:%M} UTC with another"
                 " method, path or body. Repeat that request, or use a new key."
             )
-        body = unseal(saved.body, bound_to=name) if saved.sealed else saved.body
-        return Answer(status=saved.status, body=body, replayed=True)
+        return _again(saved, name)
     answer = run()
+    crashpoint("idempotency answer before it is kept")
     tx.add(
         IdempotencyKey(
             merchant_id=merchant_id,
@@ -101,6 +102,11 @@ def once(
         )
     )
     return answer
+
+
+def _again(saved: IdempotencyKey, name: str) -> Answer:
+    body = unseal(saved.body, bound_to=name) if saved.sealed else saved.body
+    return Answer(status=saved.status, body=body, replayed=True)
 
 
 def _number(name: str) -> int:

@@ -220,6 +220,7 @@ def _ask(what: str, call: Callable[[], T]) -> T:
     try:
         answer = call()
     except stripe.StripeError as error:
+        crashpoint(f"stripe {what} failed")
         raise _translated(what, error) from None
     crashpoint(f"stripe {what} after")
     return answer

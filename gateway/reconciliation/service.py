@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import now
 from gateway.kernel.runs import Run, RunStatus
 from gateway.payments import service as payments
@@ -24,6 +25,7 @@ def step(tx: Session, run: Run) -> bool:
         run.total = payments.make_open_due(
             tx, before=run.created_at, per_second=settings().reconcile_per_second
         )
+        crashpoint("reconcile payments made due")
     left = payments.unchecked(tx, since=run.created_at)
     run.done = max(run.done, run.total - left)
     if left == 0:

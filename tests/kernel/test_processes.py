@@ -165,7 +165,12 @@ def armed():
 def test_a_transaction_passes_a_point_before_and_after_its_commit(shop, armed):
     made(order, shop)
 
-    assert armed == ["test:setup before commit", "test:setup after commit"]
+    assert armed == [
+        "test:setup before commit",
+        "events before insert",
+        "events after insert",
+        "test:setup after commit",
+    ]
 
 
 def test_the_points_lie_on_the_two_sides_of_the_commit(shop, sql):

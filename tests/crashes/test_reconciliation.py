@@ -1,0 +1,83 @@
+"""Runs of the clock: one per period, begun, taken further and ended in spite of every death."""
+
+import pytest
+from tests_support import forget
+
+from workers.app import app
+
+from . import outcome
+from .stage import stands_still
+
+DAY = 86400
+# In the first minutes of an hour, and of a day: what a sweep waits does not reach the next.
+TO_THE_START = """
+    UPDATE clock SET offset_seconds = offset_seconds
+        + :period - extract(epoch FROM gateway_now())::bigint % :period + 60"""
+NOT_YET = "UPDATE payments SET due_at = gateway_now() + interval '10 minutes'"
+
+
+def begin(world, period):
+    with outcome.db.transaction(actor="test:clock") as tx:
+        tx.execute(outcome.text(TO_THE_START), {"period": period})
+
+
+def run_of(job, steps):
+    def play(world):
+        world.insist(lambda: app.tasks["clock.start"](job))
+        for _ in range(steps):
+            world.work()
+            world.advance(2)
+
+    return play
+
+
+@pytest.fixture
+def unheard(stage, stripe_on_stage, shop_scene, monkeypatch):
+    """Two payments, of which one was paid; of neither a webhook has come."""
+    monkeypatch.setenv("GATEWAY_RECONCILE_PER_SECOND", "1000")
+    forget()
+
+    def prepare(world):
+        for name in ("order-1", "order-2"):
+            body = {"order_id": name, "amount": 1999, "currency": "EUR"}
+            world.post("/api/v1/payments", body)
+        world.work()
+        ((url,),) = outcome.rows(
+            "SELECT checkout_url FROM payments WHERE order_reference = 'order-1'"
+        )
+        world.stripe.pay(url)
+        begin(world, 3600)
+        # As far as they would be if the clock had gone by itself: no look is due by chance.
+        with outcome.db.transaction(actor="test:clock") as tx:
+            tx.execute(outcome.text(NOT_YET))
+
+    return stage.scene(prepare, before=shop_scene("payment.succeeded"))
+
+
+def test_a_crash_in_reconciliation_ends_with_every_payment_looked_at(stage, unheard):
+    whole, names = stage.sweep(unheard, run_of("reconcile", 3))
+
+    assert whole["runs"] == [("reconcile", "succeeded", 2, 2, True, None)]
+    assert [row[2] for row in whole["payments"]] == ["succeeded", "requires_action"]
+    assert whole["deliveries"] == [("payment.succeeded", "delivered", True)]
+    assert "reconcile payments made due" in names
+
+
+def test_a_step_that_outlasts_its_lease_does_nothing(stage, unheard):
+    stage.sweep(unheard, run_of("reconcile", 3), trouble=stands_still)
+
+
+def test_a_crash_in_pruning_ends_with_nothing_old_left(stage, shop_scene):
+    def prepare(world):
+        for number in range(3):
+            body = {"reference": f"order-{number}", "amount": 500, "currency": "EUR"}
+            world.post("/api/v1/orders", body, key=f"key-{number}")
+        world.work()
+        world.advance(40 * DAY)
+        begin(world, DAY)
+        world.calls.clear()
+
+    whole, _ = stage.sweep(stage.scene(prepare, before=shop_scene()), run_of("prune", 2))
+
+    assert whole["keys"] == []
+    assert whole["runs"] == [("prune", "succeeded", 3, 3, True, None)]
