@@ -1,21 +1,21 @@
 """Too many calls: 429 with Retry-After, for who makes them and for nobody else."""
 
+import threading
+
 import pytest
-from limits import RateLimitItemPerHour
 from tests_support import forget
 
 from gateway.app import create_app
 from gateway.kernel import limits
+from gateway.kernel.limits import SECOND
 
 FORGED = {"Stripe-Signature": "t=1,v1=00"}
 
 
 @pytest.fixture
 def tight(database, monkeypatch):
-    """A client whose gateway allows three calls, and two refusals, in a second that lasts longer:
-    no test is as quick as the clock is unlucky.
-    """
-    monkeypatch.setattr(limits, "RateLimitItemPerSecond", RateLimitItemPerHour)
+    """A client whose gateway allows three calls, and two refusals, while time stands still."""
+    monkeypatch.setattr(limits, "monotonic_ns", lambda: 1000 * SECOND)
     monkeypatch.setenv("GATEWAY_RATE_PER_KEY", "3")
     monkeypatch.setenv("GATEWAY_RATE_REFUSED", "2")
     forget()
@@ -51,11 +51,39 @@ def test_one_key_does_not_use_up_anothers_calls(tight, shop, new_shop):
     assert calls(tight, new_shop("Other").headers, 1)[0].status_code == 200
 
 
-def test_the_second_after_is_a_new_one(tight, shop, monkeypatch):
+def test_time_gives_calls_back_one_by_one(tight, shop, monkeypatch):
     calls(tight, shop.headers, 4)
-    limits._windows().storage.reset()  # what time does
 
-    assert calls(tight, shop.headers, 1)[0].status_code == 200
+    monkeypatch.setattr(limits, "monotonic_ns", lambda: 1000 * SECOND + SECOND // 3 + 1)
+    assert [answer.status_code for answer in calls(tight, shop.headers, 2)] == [200, 429]
+
+    monkeypatch.setattr(limits, "monotonic_ns", lambda: 1002 * SECOND)
+    assert [answer.status_code for answer in calls(tight, shop.headers, 4)] == [200] * 3 + [429]
+
+
+def test_many_threads_at_once_are_counted_right(monkeypatch):
+    monkeypatch.setattr(limits, "monotonic_ns", lambda: 1000 * SECOND)
+    pace, allowed = limits.Pace(), []
+
+    def call():
+        allowed.extend(pace.keeps("somebody", 500) for _ in range(100))
+
+    threads = [threading.Thread(target=call) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert allowed.count(True) == 500
+
+
+def test_those_who_have_been_quiet_are_forgotten(monkeypatch):
+    pace = limits.Pace()
+    for number in range(limits.REMEMBERED + 5):
+        monkeypatch.setattr(limits, "monotonic_ns", lambda n=number: n * SECOND)
+        assert pace.keeps(str(number), 1)
+
+    assert len(pace._spent_until) < 10
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "key_test_x", "X-Api-Secret": "guess"}])
