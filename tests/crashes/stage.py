@@ -277,7 +277,7 @@ class Stage:
         ]
         self.superuser.execute("; ".join(empty + fill))
         self.receiver.calls[:] = scene.calls
-        limits._windows.cache_clear()
+        limits._pace.cache_clear()
 
     def _tables(self) -> list[str]:
         return sorted(set(db.Base.metadata.tables) - set(FIXED) | {"clock"})
