@@ -1,0 +1,119 @@
+"""Looking after a running gateway: what the commands show, and what they say when nothing runs."""
+
+import json
+import threading
+
+import pytest
+from click.testing import CliRunner
+from tests_support import forget
+
+from gateway.cli import main_group, operations
+from gateway.kernel.db import transaction
+from gateway.kernel.heartbeats import Pulse, beat
+
+
+def typed(*words):
+    return CliRunner().invoke(main_group, words)
+
+
+def in_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def payment(client, shop, stripe):
+    body = {"order_id": "cart-1", "amount": 1999, "currency": "EUR"}
+    return client.post("/api/v1/payments", json=body, headers=shop.headers).json
+
+
+def test_reconciling_shows_how_it_went(payment, drain, monkeypatch):
+    drain()
+    monkeypatch.setattr(operations, "LOOK_SECONDS", 0.05)
+    done = threading.Event()
+
+    def keep_working():
+        while not done.wait(0.1):
+            drain()
+
+    worker = in_thread(keep_working)
+    try:
+        result = typed("reconcile", "--timeout", "30", "--json")
+    finally:
+        done.set()
+        worker.join()
+
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["status"]) == (0, "succeeded")
+    assert (told["checked"], told["total"]) == (1, 1)
+
+
+def test_reconciling_without_workers_names_what_is_missing(database):
+    with transaction(actor="test:heartbeat") as tx:
+        beat(tx, Pulse("relay:here", "relay"))
+        beat(tx, Pulse("broker", "broker"))
+
+    result = typed("reconcile", "--timeout", "0")
+
+    assert result.exit_code == 1
+    assert "a worker for the queue clock, a worker for the queue stripe" in result.stdout
+    assert "The run goes on once they do." in result.stdout
+
+
+def test_reconciling_with_everything_running_says_that_stripe_is_slow(database):
+    with transaction(actor="test:heartbeat") as tx:
+        for pulse in (Pulse("relay:here", "relay"), Pulse("broker", "broker")):
+            beat(tx, pulse)
+        for queue in ("clock", "stripe"):
+            beat(tx, Pulse(f"here:{queue}", "worker", queue=queue, slots=1))
+
+    assert "Stripe has not answered" in typed("reconcile", "--timeout", "0").stdout
+
+
+def test_nothing_to_look_at_is_said(database):
+    assert typed("attention").stdout == "Nothing needs attention.\n"
+    assert json.loads(typed("attention", "--json").stdout) == {"data": []}
+
+
+def test_what_needs_attention_is_listed_with_the_reason(payment, sql):
+    sql("UPDATE payments SET needs_attention = 'Stripe denies our key.'")
+
+    result = typed("attention")
+    assert f"{payment['id']}  Stripe denies our key.  next try: 20" in result.stdout
+    (row,) = json.loads(typed("attention", "--json").stdout)["data"]
+    assert (row["kind"], row["id"]) == ("payment", payment["id"])
+
+
+@pytest.mark.parametrize(
+    ("move", "seconds"), [("+90s", 90), ("15m", 900), ("+2h", 7200), ("+3d", 259200), ("7", 7)]
+)
+def test_the_clock_moves_forward(database, move, seconds):
+    before = json.loads(typed("clock", "--json").stdout)
+
+    moved = json.loads(typed("clock", move, "--json").stdout)
+
+    assert (before["offset_seconds"], moved["offset_seconds"]) == (0, seconds)
+    assert moved["now"] > before["now"]
+
+
+@pytest.mark.parametrize("move", ["-3d", "tomorrow", "+1y", "+99999999999s"])
+def test_the_clock_goes_no_other_way(database, sql, move):
+    result = typed("clock", move)
+
+    assert result.exit_code == 2
+    assert "it only goes forward" in result.output
+    assert sql("SELECT offset_seconds FROM clock") == 0
+
+
+def test_the_clock_of_production_stands(database, monkeypatch, sql):
+    monkeypatch.setenv("GATEWAY_ENV", "production")
+    for name in ("GATEWAY_BASE_URL", "STRIPE_API_BASE"):
+        monkeypatch.setenv(name, "https://pay.example")
+    monkeypatch.delenv("WEBHOOK_RETRY_INTERVALS_TEST")
+    forget()
+
+    result = typed("clock", "+1d")
+
+    assert (result.exit_code, "cannot be moved" in result.output) == (1, True)
+    assert sql("SELECT offset_seconds FROM clock") == 0
