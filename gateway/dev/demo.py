@@ -223,7 +223,7 @@ def card(facts: dict[str, Any], walked: Walked) -> str:
     payment    {facts["payment_id"]}  {facts["status"]}
     callback   {told}
 
-    gateway    {facts["gateway"]}   (/readyz, /docs/errors)
+    gateway    {facts["gateway"]}   (/docs to try it, /readyz)
     store      {facts["store"]}   buy something
     Stripe     {facts["sandbox"]}   the sandbox: no money moves
     Flower     {facts["flower"]}   the workers
