@@ -26,6 +26,7 @@ from gateway.kernel.http import Caller
 from gateway.kernel.ids import new_id
 from gateway.kernel.pages import Page, page
 from gateway.kernel.seal import seal
+from gateway.merchants.models import Merchant
 from gateway.settings import settings
 
 SECRET_BYTES = 32
@@ -45,6 +46,7 @@ class EndpointDeleted(Conflict):
 
 
 def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
+    lock(tx, Merchant, caller.merchant_id)  # so that two at once are counted one after the other
     mine = list(tx.scalars(_endpoints(caller).with_only_columns(Endpoint.id)))
     if len(mine) >= MAX_ENDPOINTS:
         raise TooManyEndpoints(f"There are {len(mine)}; {MAX_ENDPOINTS} are allowed.")

@@ -133,3 +133,15 @@ def test_there_is_a_limit_of_endpoints(client, shop):
     refused = post(client, shop, {"url": "https://shop.example/more"})
 
     assert (refused.status_code, refused.json["code"]) == (409, "too_many_endpoints")
+
+
+def test_endpoints_made_at_once_are_counted_one_after_the_other(client, shop):
+    def make(number):
+        return post(client.application.test_client(), shop, {"url": f"https://s{number}.example/"})
+
+    for number in range(18):
+        assert make(number).status_code == 201
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(make, range(18, 24)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 4
