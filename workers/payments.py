@@ -71,6 +71,8 @@ def _apply(name: str, claimed: Claim[Payment], session: CheckoutSession) -> None
 def _unanswered(
     name: str, claimed: Claim[Payment], error: ProcessorError, *, attention: bool
 ) -> None:
-    log.warning("stripe did not settle it", error=str(error), attempt=claimed.attempts)
+    log.warning(
+        "stripe did not settle it", error=str(error), said=error.said, attempt=claimed.attempts
+    )
     with transaction(actor=f"task:{name}") as tx:
         settlement.unanswered(tx, claimed, error, attention=attention)

@@ -61,6 +61,7 @@ def record(tx: Session, claimed: Claim[Delivery], result: Result) -> bool:
             delivery_id=delivery.id,
             number=delivery.attempted,
             started_at=result.started_at,
+            recorded_at=now(tx),
             duration_ms=result.duration_ms,
             status_code=result.status_code,
             error=result.error,

@@ -88,6 +88,11 @@ class Delivery(Stateful, Base):
             postgresql_where=text("needs_attention IS NOT NULL"),
         ),
         Index("callback_deliveries_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "callback_deliveries_exhausted_idx",
+            "id",
+            postgresql_where=text("status = 'exhausted'"),
+        ),
     )
 
     attempt_log: Mapped[list["Attempt"]] = relationship(
@@ -104,6 +109,7 @@ class Attempt(Base):
     delivery_id: Mapped[str] = mapped_column(ForeignKey(Delivery.id))
     number: Mapped[int]
     started_at: Mapped[datetime]  # wall time, as signed
+    recorded_at: Mapped[datetime | None]  # by the clock of events; null before migration 0003
     duration_ms: Mapped[int]
     status_code: Mapped[int | None]  # null when no answer came
     error: Mapped[str | None]  # in words, when it failed

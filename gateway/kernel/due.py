@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from gateway.kernel.db import now, remember_now
 from gateway.kernel.stateful import Stateful
 
-# Longer than any task can take: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest.
+# Longer than a task takes: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest. Only a
+# search for a lost session among very many can outlast it; from `MAX_ATTEMPTS` on it has an hour.
 LEASE_SECONDS = 60
 # About half an hour of trying; from then on somebody should look, and hourly is enough.
 MAX_ATTEMPTS = 30

@@ -56,7 +56,7 @@ def record(tx: Session, **values: Any) -> None:
 def write_recorded(tx: Session) -> None:
     """Whoever asks the table for events of the same transaction calls this first."""
     if recorded := tx.info.pop(_PENDING, None):
-        crashpoint("events before insert")  # the rows are written already
+        crashpoint("events before insert")  # the rows they tell of may be written already
         tx.connection().execute(_INSERT, recorded)
         crashpoint("events after insert")
 

@@ -99,9 +99,9 @@ class Api(Blueprint):
         """
 
         def declare(route: Route) -> Route:
-            def look(path: dict[str, str]) -> Answer:
+            def look(path: dict[str, str], *, again: bool = False) -> Answer:
                 with transaction(actor="api") as tx:
-                    caller = self._who(tx)
+                    caller = self._who(tx, again=again)
                     asked = load_query(query or NOTHING)
                     more = () if query is None else (asked,)
                     return _answer(returns, route(tx, caller, *more, **path), 200)
@@ -109,7 +109,10 @@ class Api(Blueprint):
             @wraps(route)
             def view(**path: str) -> Response:
                 _check_path(path)
-                return _send(until_changed(lambda: look(path), _status) if waits else look(path))
+                answer = look(path)
+                if waits:
+                    answer = until_changed(answer, lambda: look(path, again=True), _status)
+                return _send(answer)
 
             said = Declared("GET", "read", returns, query=query, waits=waits, refuses=refuses)
             self._add(rule, view, route, said)
@@ -156,13 +159,15 @@ class Api(Blueprint):
 
         return declare
 
-    def _who(self, tx: Session) -> Caller:
+    def _who(self, tx: Session, *, again: bool = False) -> Caller:
+        """Who calls; counted once for each request, however often it looks `again`."""
         try:
             caller = self.authenticate(tx)
         except (Unauthenticated, Forbidden):
             limits.count_refusal(request.remote_addr)
             raise
-        limits.count_call(caller.key_id)
+        if not again:
+            limits.count_call(caller.key_id)
         tx.info["actor"] = caller.actor
         logs.add(actor=caller.actor)
         return caller

@@ -16,7 +16,8 @@ from gateway.settings import settings
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _SECRETS = re.compile(
-    r"(?<![A-Za-z0-9])(sk|rk|pk|whsec|secret)_[A-Za-z0-9_\-+/=]{6,}|(?<![A-Za-z0-9_])[A-Za-z0-9_]{1,64}_secret_\S+"
+    r"(?<![A-Za-z0-9])(sk|rk|pk|whsec|secret)_[A-Za-z0-9_\-+/=*]{6,}"
+    r"|(?<![A-Za-z0-9_])[A-Za-z0-9_]{1,64}_secret_\S+"
 )
 
 

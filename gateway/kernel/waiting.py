@@ -26,9 +26,10 @@ def wished_seconds() -> int:
     return min(int(wish[1]), LONGEST_SECONDS) if wish else 0
 
 
-def until_changed(look: Callable[[], Answer], status: Callable[[Answer], str]) -> Answer:
-    """`look()` now, and again until the status is another or the wish is over."""
-    answer = look()
+def until_changed(
+    answer: Answer, look: Callable[[], Answer], status: Callable[[Answer], str]
+) -> Answer:
+    """`answer`, or what `look()` finds once the status is another or the wish is over."""
     seconds = wished_seconds()
     if not seconds:
         return answer

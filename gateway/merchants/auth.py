@@ -42,11 +42,7 @@ class SecretRequired(Forbidden):
 def by_secret(tx: Session) -> Caller:
     """The caller, if the request carries a key and its secret."""
     key, secret = _credentials()
-    row = (
-        tx.connection().execute(_KNOWN, {"key": key}).one_or_none() if _KEY.fullmatch(key) else None
-    )
-    if row is not None:
-        remember_now(tx, row.now)
+    row = _known(tx, key) if _KEY.fullmatch(key) else None
     if secret is None:
         if row is None or row.revoked_at:
             raise Unauthenticated(

@@ -125,15 +125,7 @@ BY_HAND: dict[str, Json] = {
                             }
                         },
                     },
-                    **answers.problems(
-                        [
-                            InvalidSignature,
-                            InvalidStripeEvent,
-                            BodyTooLarge,
-                            RateLimited,
-                            Unavailable,
-                        ]
-                    ),
+                    **answers.problems(REFUSED_NEWS),
                 }
             ),
         }

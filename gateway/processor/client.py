@@ -22,6 +22,7 @@ from gateway.processor.types import (
     Intent,
     Misconfigured,
     NotThere,
+    ProcessorError,
     Refused,
     Replayed,
     SessionRequest,
@@ -142,7 +143,7 @@ def find_session(*, payment_id: str, asked_at: datetime) -> CheckoutSession | No
     try:
         found = _ask("list sessions", search)
     except Refused as refusal:  # says nothing about the session that is looked for
-        raise Unanswered(str(refusal)) from None
+        raise Unanswered("list sessions: refused", str(refusal)) from None
     return None if found is None else to_session(found)
 
 
@@ -226,15 +227,17 @@ def _ask(what: str, call: Callable[[], T]) -> T:
     return answer
 
 
-def _translated(what: str, error: stripe.StripeError) -> Exception:
+def _translated(what: str, error: stripe.StripeError) -> ProcessorError:
     status = error.http_status
-    said = f"{what}: {error.user_message or type(error).__name__}"
+    said = str(error.user_message or type(error).__name__)
     if isinstance(error, stripe.IdempotencyError):
-        return Replayed(f"{said} (the key was used with other parameters)")
+        return Replayed(f"{what}: the key was used with other parameters", said)
     if status in (401, 403):
-        return Misconfigured(f"{said} (check STRIPE_SECRET_KEY)")
-    if status is None or status in (409, 429) or status >= 500:
+        return Misconfigured(f"{what}: Stripe refuses the gateway's own key (HTTP {status})", said)
+    if status is None:
+        return Unanswered(f"{what}: Stripe did not answer", said)
+    if status in (409, 429) or status >= 500:
         replayed = (error.headers or {}).get("Idempotent-Replayed") == "true"
-        kind = Replayed if replayed and status is not None and status >= 500 else Unanswered
-        return kind(f"{said} (HTTP {status or 'none'})")
-    return Refused(code=error.code or f"http_{status}", message=str(error.user_message or said))
+        kind = Replayed if replayed and status >= 500 else Unanswered
+        return kind(f"{what}: Stripe answered HTTP {status}", said)
+    return Refused(code=error.code or f"http_{status}", message=said)

@@ -77,10 +77,18 @@ class StripeNews:
 
 
 class ProcessorError(Exception):
-    """What went wrong with a call, in words that hold no secret."""
+    """What went wrong with a call, in words of ours: merchants read them. `said` are Stripe's or
+    the network's, which may name the operator's key and hosts; they are for the log alone.
+    """
+
+    def __init__(self, message: str, said: str | None = None) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class Refused(ProcessorError):
+    """`message` is Stripe's own: it is about what was asked, and a merchant can act on it."""
+
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code

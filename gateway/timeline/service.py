@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Attempt, Delivery
@@ -113,7 +113,7 @@ def _callbacks(tx: Session, subjects: tuple[str, ...]) -> list[Entry]:
     )
     return [
         Entry(
-            attempt.started_at,
+            attempt.recorded_at or attempt.started_at,
             "callback",
             delivery.id,
             delivery.event_type,
@@ -131,19 +131,26 @@ def _next(tx: Session, payment: Payment, subjects: tuple[str, ...]) -> list[Next
         opens = payment.stripe_session_id is None
         what = "payments.submit" if opens else "payments.refresh"
         why = "Open the page to pay at." if opens else "Ask Stripe where the payment stands."
-        steps.append(Next(payment.due_at, what, why + _tried(payment.attempts)))
+        at = max(payment.due_at, payment.leased_until or payment.due_at)
+        steps.append(Next(at, what, why + _tried(payment.attempts)))
+    when = func.greatest(Delivery.due_at, Delivery.leased_until)
     waiting = (
-        select(Delivery)
+        select(Delivery, when)
         .join(Event, Event.id == Delivery.event_id)
         .where(Event.subject_id.in_(subjects), Delivery.due_at.is_not(None))
+        .order_by(when)
         .limit(LONGEST)
     )
-    for delivery in tx.scalars(waiting):
-        attempt = f"attempt {delivery.attempted + 1} of {len(settings().retry_intervals)}"
+    for delivery, at in tx.execute(waiting):
+        attempt = _attempt(delivery.attempted + 1)
         why = f"Tell {delivery.endpoint_id} of {delivery.event_type}, {attempt}."
-        assert delivery.due_at is not None  # noqa: S101 - the condition of the query, told to mypy
-        steps.append(Next(delivery.due_at, "callbacks.deliver", why))
+        steps.append(Next(at, "callbacks.deliver", why))
     return steps
+
+
+def _attempt(number: int) -> str:
+    planned = len(settings().retry_intervals)
+    return f"attempt {number}" + (f" of {planned}" if number <= planned else ", asked for by hand")
 
 
 def _tried(attempts: int) -> str:

@@ -45,6 +45,16 @@ def test_a_refused_change_changes_nothing(tight, shop, sql):
     assert sql("SELECT count(*) FROM orders") == 0
 
 
+def test_a_reader_who_waits_has_called_once(tight, shop):
+    body = {"order_id": "one", "amount": 1999, "currency": "EUR"}
+    payment = tight.post("/api/v1/payments", json=body, headers=shop.headers).json
+    waiting = shop.headers | {"Prefer": "wait=1"}
+
+    answers = [tight.get(f"/api/v1/payments/{payment['id']}", headers=waiting) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+
 def test_one_key_does_not_use_up_anothers_calls(tight, shop, new_shop):
     calls(tight, shop.headers, 4)
 

@@ -1,6 +1,7 @@
 """What Prometheus reads: bounded labels, one look at the rows, and never an error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,25 @@ def test_every_status_has_a_line_even_at_nought(client):
     for model, _ in metrics.COUNTED:
         born = {status for targets in model.TRANSITIONS.values() for status in targets}
         assert statuses(found, model.KIND) == born
+
+
+def test_every_kind_of_row_that_can_be_owed_is_counted():
+    kinds = {model.KIND for model, _ in metrics.COUNTED}
+
+    assert {model.KIND for _, model in metrics.QUEUE_OF} <= kinds
+
+
+def test_what_an_alert_rests_on_is_counted_whatever_the_size(client, monkeypatch):
+    monkeypatch.setattr(metrics, "COUNTABLE_ROWS", -2)  # fewer than any estimate
+    page = (Path(metrics.__file__).parents[1] / "docs/operations.md").read_text()
+    rested_on = re.findall(r'gateway_rows\{kind="(\w+)",status="(\w+)"\}', page)
+
+    found = read(client)
+
+    assert rested_on
+    for kind, status in rested_on:
+        assert value(found, "gateway_rows", kind=kind, status=status) == 0
+    assert statuses(found, "order") == set()
 
 
 def test_the_history_of_a_large_table_is_left_uncounted(client, owner, monkeypatch):

@@ -105,6 +105,27 @@ def test_a_definite_refusal_carries_stripes_code_and_words(scripted):
     assert (caught.value.code, caught.value.message) == ("amount_too_small", "Said Stripe.")
 
 
+def test_what_stripe_says_to_the_operator_is_kept_from_merchants(scripted):
+    scripted.says(401, error(message="Invalid API Key provided: sk_live_****abcd"))
+
+    with pytest.raises(Misconfigured) as caught:
+        client.open_session(request())
+
+    assert str(caught.value) == "create session: Stripe refuses the gateway's own key (HTTP 401)"
+    assert "sk_live_****abcd" in caught.value.said
+
+
+def test_where_we_look_for_stripe_is_kept_from_merchants(scripted):
+    scripted.server.shutdown()
+    scripted.server.server_close()
+
+    with pytest.raises(Unanswered) as caught:
+        client.open_session(request())
+
+    assert str(caught.value) == "create session: Stripe did not answer"
+    assert "127.0.0.1" in caught.value.said
+
+
 def test_silence_is_unanswered_and_bounded_in_time(scripted):
     scripted.says(0)
     began = time.monotonic()

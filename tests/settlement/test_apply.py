@@ -9,7 +9,7 @@ from gateway.payments.service import make_due
 from gateway.processor import client as processor
 from gateway.settlement import apply as settlement
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+HOUR, DAY = 3600, 86400
 
 
 def look(payment_id):

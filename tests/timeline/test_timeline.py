@@ -1,7 +1,13 @@
 """What a merchant is shown of a payment's story: everything, in order, and what comes next."""
 
+from datetime import datetime
+
 import pytest
-from tests_support import tell
+from tests_support import forget, tell
+
+from gateway.kernel.db import transaction
+from gateway.kernel.due import claim
+from gateway.payments.models import Payment
 
 BODY = {"order_id": "cart-7", "amount": 1999, "currency": "EUR"}
 DECLINED = "4000000000000002"
@@ -81,6 +87,56 @@ def test_a_failing_callback_shows_why_and_when_it_is_tried_again(
     assert "500" in entry["detail"]
     (waiting,) = [step for step in story["next"] if step["what"] == "callbacks.deliver"]
     assert "payment.requires_action, attempt 2 of 5." in waiting["why"]
+
+
+def test_one_more_attempt_by_hand_is_called_that(
+    client, shop, stripe, drain, payment, receiver, sql
+):
+    receiver.register(client, shop, events=["payment.requires_action"])
+    drain()
+    sql("UPDATE callback_deliveries SET attempted = 5")
+    delivery = sql("SELECT id FROM callback_deliveries")
+    client.post(f"/api/v1/webhook-deliveries/{delivery}/retry", headers=shop.headers)
+
+    (step,) = [s for s in timeline(client, shop, payment)["next"] if "Tell" in s["why"]]
+
+    assert "attempt 6, asked for by hand." in step["why"]
+
+
+def test_what_is_being_tried_comes_next_when_its_lease_ends(client, shop, payment):
+    with transaction(actor="test:claim") as tx:
+        claim(tx, Payment, payment["id"])
+
+    (step,) = timeline(client, shop, payment)["next"]
+    with transaction(actor="test:read") as tx:
+        row = tx.get(Payment, payment["id"])
+        assert datetime.fromisoformat(step["at"]) == row.leased_until
+
+
+def test_a_callback_stands_after_what_it_tells_when_the_clock_was_moved(
+    client, shop, stripe, drain, payment, receiver, advance
+):
+    advance(86400)
+    receiver.register(client, shop, events=["payment.requires_action"])
+    drain()
+
+    kinds = [entry["kind"] for entry in timeline(client, shop, payment)["entries"]]
+
+    assert kinds[-1] == "callback"
+
+
+def test_the_operators_trouble_with_stripe_is_not_told_to_merchants(
+    client, shop, stripe, drain, payment, monkeypatch
+):
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_of_the_operator")
+    forget()
+    drain()
+
+    story = timeline(client, shop, payment)
+
+    words = "create session: Stripe refuses the gateway's own key (HTTP 401)"
+    assert story["needs_attention"] == words
+    assert [e["detail"] for e in story["entries"] if e["kind"] == "stripe_call"] == [words]
 
 
 def test_a_decline_and_a_silence_are_kept(client, shop, stripe, drain, payment, advance):
