@@ -28,6 +28,7 @@ from redis.retry import Retry
 from gateway.dev.machine import (
     Unusable,
     data_folder,
+    fleeting_place,
     free_port,
     major,
     plain_environment,
@@ -203,7 +204,7 @@ class Servers(NamedTuple):
 @contextmanager
 def temporary_servers() -> Iterator[Servers]:
     """Both servers, empty and careless about power cuts; gone at the end, even if we are killed."""
-    home = Path(tempfile.mkdtemp(prefix="gateway-servers-"))
+    home = Path(tempfile.mkdtemp(prefix="gateway-servers-", dir=fleeting_place()))
     home.chmod(0o711)  # PostgreSQL may run as another user
     postgres = Postgres.at(home / "postgres", durable=False)
     server = Redis(home / "redis", free_port(), durable=False)
@@ -242,9 +243,10 @@ def ensure_database(postgres: Postgres, name: str, *, owner: str = OWNER, app: s
 
 
 def clone_database(postgres: Postgres, template: str, name: str, *, owner: str = OWNER) -> None:
-    """Copy `template`, to which nobody may be connected, in some 25 ms."""
+    """Copy `template`, to which nobody may be connected: some 15 ms, by copying its files."""
+    create = "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY"
     with superuser(postgres) as cursor:
-        _execute(cursor, "CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, owner)
+        _execute(cursor, create, name, template, owner)
 
 
 def drop_database(postgres: Postgres, name: str) -> None:

