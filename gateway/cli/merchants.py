@@ -12,6 +12,7 @@ from gateway.merchants import service
 from gateway.merchants.models import ApiKey, Merchant
 
 ACTOR = "operator:cli"
+LONGEST_NAME = 200  # characters
 
 
 @main_group.group()
@@ -24,6 +25,8 @@ def merchants() -> None:
 @json_option
 def create_merchant(name: str, as_json: bool) -> None:
     """Create a merchant and its first test key. The secret is shown this once."""
+    if not 0 < len(name := name.strip()) <= LONGEST_NAME:
+        raise click.BadParameter(f"a NAME has 1 to {LONGEST_NAME} characters")
     with transaction(actor=ACTOR) as tx:
         merchant = service.create(tx, name=name)
         key = service.create_key(tx, merchant, livemode=False)

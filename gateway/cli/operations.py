@@ -20,11 +20,18 @@ from gateway.settings import settings
 
 ACTOR = "operator:cli"
 LOOK_SECONDS = 0.3
+FARTHEST = 10 * 366 * 86400  # seconds that one move may take the clock
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @main_group.command()
-@click.option("--timeout", default=300, show_default=True, help="Give up watching after SECONDS.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=0),
+    default=300,
+    show_default=True,
+    help="Give up watching after SECONDS.",
+)
 @json_option
 def reconcile(timeout: int, as_json: bool) -> None:
     """Ask Stripe about every payment that is not at an end, and wait for the answers."""
@@ -107,7 +114,10 @@ def _seconds(move: str) -> int:
     match = re.fullmatch(r"\+?(\d{1,9})([smhd]?)", move)
     if match is None:
         raise click.BadParameter("must look like +90s, +15m, +2h or +3d; it only goes forward")
-    return int(match[1]) * _UNITS[match[2] or "s"]
+    seconds = int(match[1]) * _UNITS[match[2] or "s"]
+    if seconds > FARTHEST:
+        raise click.BadParameter("goes ten years at most")
+    return seconds
 
 
 def _advance(tx: Session, seconds: int) -> None:

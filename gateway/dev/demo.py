@@ -100,6 +100,8 @@ def _demo(options: argparse.Namespace, began: float) -> int:
             say("Paying once through the whole path ...")
             walk = Walk(Ports.url(ports.web), Ports.url(ports.store))
             walked = walk.pay(shopper=env.get("STRIPE_API_BASE") == Ports.url(ports.sandbox))
+            if walked.behind and options.once:
+                raise Stuck(f"the callback waits behind {walked.behind} of earlier payments")
             if not options.once:  # one payment needs neither beat nor Flower
                 supervisor.add(*clockwork(ports, env, servers=servers))
                 supervisor.wait_ready(READY_SECONDS)
@@ -214,7 +216,7 @@ def _report(options: argparse.Namespace, ports: Ports, walked: Walked, seconds: 
 
 
 def card(facts: dict[str, Any], walked: Walked) -> str:
-    told = "-"
+    told = f"waits behind {walked.behind} of earlier payments" if walked.behind else "-"
     if walked.callback:
         told = f"{walked.callback['body']['type']}, signature verified by the store"
     return f"""

@@ -31,7 +31,7 @@ _TRANSIENT = frozenset({"40P01", "55P03", "57014", "40001"})
 _BY_STATUS = {error.status: error for error in (NotFound, MethodNotAllowed, BodyTooLarge)}
 
 _DETAILS = {
-    404: "There is nothing at this address; the API's addresses begin with /api/v1.",
+    404: "There is nothing at this address; the API begins at /api/v1, its description at /docs.",
     413: "64 KiB is the most that is taken, and 256 KiB for Stripe's events.",
 }
 

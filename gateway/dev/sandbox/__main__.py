@@ -2,8 +2,10 @@
 
 import argparse
 import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gateway.dev.sandbox.server import serve
 
@@ -13,17 +15,24 @@ DEFAULT_SECRET = "whsec_sandbox"
 
 def main() -> None:
     given = _arguments()
-    with tempfile.TemporaryDirectory(
-        prefix="stripe-sandbox-", ignore_cleanup_errors=True
-    ) as scratch:
+    with _database(given.database) as database:
         serve(
             host=given.host,
             port=given.port,
-            database=given.database or Path(scratch) / "sandbox.sqlite3",
+            database=database,
             webhook_url=given.webhook_url or None,
             webhook_secret=given.webhook_secret,
             clock_url=given.clock_url or None,
         )
+
+
+@contextmanager
+def _database(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory(prefix="stripe-sandbox-", ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch) / "sandbox.sqlite3"
 
 
 def _arguments() -> argparse.Namespace:
