@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from tests_support import forget
 
-from gateway.cli import main_group, operations
+from gateway.cli import main_group, merchants, operations  # noqa: F401 - they add commands
 from gateway.kernel.db import transaction
 from gateway.kernel.heartbeats import Pulse, beat
 
@@ -104,6 +104,23 @@ def test_the_clock_goes_no_other_way(database, sql, move):
     assert result.exit_code == 2
     assert "it only goes forward" in result.output
     assert sql("SELECT offset_seconds FROM clock") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clock", "+999999999d"),
+        ("reconcile", "--timeout", "-5"),
+        ("merchants", "create", "  "),
+        ("merchants", "create", "x" * 201),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence(database, sql, words):
+    result = typed(*words)
+
+    assert (result.exit_code, "Error: Invalid value" in result.output) == (2, True)
+    assert sql("SELECT offset_seconds FROM clock") == 0
+    assert sql("SELECT count(*) FROM merchants") == sql("SELECT count(*) FROM runs") == 0
 
 
 def test_the_clock_of_production_stands(database, monkeypatch, sql):
