@@ -17,6 +17,7 @@ CARD = {
     "email": "shopper@example.com",
 }
 LOOK_SECONDS = 0.1
+CALLBACK_SECONDS = 30.0
 
 
 class Stuck(RuntimeError):
@@ -29,7 +30,7 @@ class Walked:
     status: str
     checkout_url: str | None
     callback: dict[str, Any] | None  # as the store received and verified it
-    behind: int = 0  # callbacks of earlier payments that are still to be sent before it
+    behind: int = 0  # callbacks that were due before it; told if it was not heard in time
 
     @property
     def callback_verified(self) -> bool:
@@ -59,6 +60,7 @@ class Walk:
 
     def pay(self, *, shopper: bool = True) -> Walked:
         """Record, open, pay, learn, hear; without a `shopper` it ends when the page is open."""
+        earlier = self.callbacks_due()
         payment_id = self.create()
         url = wait_for(
             "opening the hosted page",
@@ -74,11 +76,13 @@ class Walk:
             seconds=30,
         )
         try:
-            callback = wait_for("the callback", lambda: self.heard(payment_id), seconds=30)
+            callback = wait_for(
+                "the callback", lambda: self.heard(payment_id), seconds=CALLBACK_SECONDS
+            )
         except Stuck:
-            if not (waiting := self.callbacks_due()):
+            if not earlier:
                 raise
-            return Walked(payment_id, "succeeded", url, None, behind=waiting)
+            return Walked(payment_id, "succeeded", url, None, behind=earlier)
         return Walked(payment_id, "succeeded", url, callback)
 
     def create(self) -> str:

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 import redis
 
+from gateway.dev import walk
 from gateway.dev.walk import wait_for
 
 pytestmark = pytest.mark.journey
@@ -49,6 +50,29 @@ def test_a_upi_payment_as_documented(stack):
         seconds=10,
     )
     assert fulfilled[0]["body"]["data"]["reference"] == "ord_test_001"
+
+
+@pytest.fixture
+def silence(stack, monkeypatch):
+    """No callback is sent for the length of a test, and nobody waits long for one."""
+    monkeypatch.setattr(walk, "CALLBACK_SECONDS", 1.0)
+    path = walk.Walk(stack.url, stack.store)
+    worker = stack.supervisor.pid("worker-callbacks")
+    wait_for("an empty queue", lambda: path.callbacks_due() == 0, seconds=30)
+    stack.pause(worker)
+    yield path
+    stack.resume(worker)
+
+
+def test_a_demo_without_callbacks_is_stuck_and_one_behind_others_says_so(stack, silence):
+    with pytest.raises(walk.Stuck, match="the callback did not happen"):
+        silence.pay()
+    wait_for("a backlog", silence.callbacks_due, seconds=10)
+
+    walked = silence.pay()
+
+    assert (walked.status, walked.callback_verified) == ("succeeded", False)
+    assert walked.behind >= 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "the-same"}])

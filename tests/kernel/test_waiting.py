@@ -26,9 +26,11 @@ def read(shop, payment_id, prefer):
 
 
 def test_the_answer_comes_with_the_change(payment, shop, stripe, drain):
-    threading.Timer(0.5, drain).start()
+    worker = threading.Timer(0.5, drain)
+    worker.start()
 
     answer, seconds = read(shop, payment, "wait=15")
+    worker.join()
 
     assert answer.json["status"] == "requires_action"
     assert 0.3 < seconds < 10
