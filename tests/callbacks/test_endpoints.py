@@ -111,7 +111,7 @@ def test_whoever_waits_for_a_deletion_finds_nothing(client, shop, method, histor
         with transaction(actor="test:first") as tx:
             lock(tx, Endpoint, path[26:]).transition_to(EndpointStatus.DELETED)
             second = pool.submit(client.open, path, method=method, **what)
-            wait_for("the second to wait", lambda: tx.scalar(waiting), seconds=2)
+            wait_for("the second to wait", lambda: tx.scalar(waiting), seconds=10)
         answer = second.result()
 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")

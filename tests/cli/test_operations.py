@@ -1,15 +1,20 @@
 """Looking after a running gateway: what the commands show, and what they say when nothing runs."""
 
 import json
+import os
+import socket
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
 from tests_support import forget
 
-from gateway.cli import main_group, merchants, operations  # noqa: F401 - they add commands
+from gateway import cli
+from gateway.cli import main_group, merchants, operations, processes  # noqa: F401 - for commands
 from gateway.kernel.db import transaction
 from gateway.kernel.heartbeats import Pulse, beat
+from gateway.migrations import head
 
 
 def typed(*words):
@@ -94,10 +99,18 @@ def test_the_clock_moves_forward(database, move, seconds):
     moved = json.loads(typed("clock", move, "--json").stdout)
 
     assert (before["offset_seconds"], moved["offset_seconds"]) == (0, seconds)
-    assert moved["now"] > before["now"]
+    forward = datetime.fromisoformat(moved["now"]) - datetime.fromisoformat(before["now"])
+    assert timedelta(seconds=seconds) <= forward < timedelta(seconds=seconds + 10)
 
 
-@pytest.mark.parametrize("move", ["-3d", "tomorrow", "+1y", "+99999999999s"])
+def test_moves_of_the_clock_add_up(database):
+    typed("clock", "+1h")
+
+    for words in (("clock", "+1m", "--json"), ("clock", "--json")):
+        assert json.loads(typed(*words).stdout)["offset_seconds"] == 3660
+
+
+@pytest.mark.parametrize("move", ["-3d", "tomorrow", "+", "+1y", "+1.5h", "+99999999999s"])
 def test_the_clock_goes_no_other_way(database, sql, move):
     result = typed("clock", move)
 
@@ -123,7 +136,36 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(database, sql, words):
     assert sql("SELECT count(*) FROM merchants") == sql("SELECT count(*) FROM runs") == 0
 
 
-def test_the_clock_of_production_stands(database, monkeypatch, sql):
+def test_a_command_talks_to_the_demo_that_runs_here(tmp_path, monkeypatch):
+    settings = tmp_path / "demo.env"
+    settings.write_text("# of a demo\nDATABASE_URL=postgresql://demo@/gateway\nGATEWAY_ENV=demo\n")
+    monkeypatch.setattr(cli, "DEMO_ENV", settings)
+    monkeypatch.setattr(cli, "demo_runs", lambda: True)
+    monkeypatch.setenv("GATEWAY_ENV", "test")
+
+    cli.read_demo_env()  # a gateway is named already
+    assert os.environ["DATABASE_URL"] != "postgresql://demo@/gateway"
+    monkeypatch.delenv("DATABASE_URL")
+    cli.read_demo_env()
+
+    assert os.environ["DATABASE_URL"] == "postgresql://demo@/gateway"
+    assert os.environ["GATEWAY_ENV"] == "test"
+
+
+def test_migrating_needs_both_roles_and_two_of_them(database, servers, monkeypatch):
+    monkeypatch.delenv("GATEWAY_MIGRATION_URL", raising=False)
+    assert "Set GATEWAY_MIGRATION_URL" in typed("migrate").output
+
+    monkeypatch.setenv("GATEWAY_MIGRATION_URL", database)
+    assert "two different roles" in str(typed("migrate").exception)
+
+    owner = servers.postgres.url("gateway_owner", database.rpartition("/")[2].partition("?")[0])
+    monkeypatch.setenv("GATEWAY_MIGRATION_URL", owner)
+    again = json.loads(typed("migrate", "--json").stdout)
+    assert again == {"version": head(), "application_role": "gateway_app"}
+
+
+def test_the_clock_of_production_is_shown_and_stands(database, monkeypatch):
     monkeypatch.setenv("GATEWAY_ENV", "production")
     for name in ("GATEWAY_BASE_URL", "STRIPE_API_BASE"):
         monkeypatch.setenv(name, "https://pay.example")
@@ -133,4 +175,24 @@ def test_the_clock_of_production_stands(database, monkeypatch, sql):
     result = typed("clock", "+1d")
 
     assert (result.exit_code, "cannot be moved" in result.output) == (1, True)
-    assert sql("SELECT offset_seconds FROM clock") == 0
+    assert json.loads(typed("clock", "--json").stdout)["offset_seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["relay"], 0),
+        (["worker", "stripe"], 0),
+        (["worker", "clock"], 1),
+        (["worker"], 2),
+        (["relay", "stripe"], 2),
+    ],
+)
+def test_who_is_alive_on_this_host_is_told_by_the_exit_status(database, words, code):
+    with transaction(actor="test:beat") as tx:
+        here = socket.gethostname()
+        beat(tx, Pulse(f"relay:{here}:1", "relay"))
+        beat(tx, Pulse(f"{here}:2:stripe", "worker", queue="stripe", slots=8))
+        beat(tx, Pulse("elsewhere:3:clock", "worker", queue="clock", slots=1))
+
+    assert typed("alive", *words).exit_code == code

@@ -227,6 +227,10 @@ def production(database, monkeypatch):
     forget()
 
 
+def test_production_does_not_count_jobs_for_strangers(production):
+    assert production("").get("/api/v1/test/jobs/status").status_code == 404
+
+
 def test_production_without_a_token_has_no_metrics(production):
     assert production("").get("/metrics").status_code == 404
 

@@ -2,19 +2,15 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main_group, merchants, operations, processes  # noqa: F401 - they add commands
-from gateway.kernel import db
 from gateway.kernel.errors import Forbidden, NotFound
-from gateway.kernel.heartbeats import Pulse, beat
 from gateway.merchants.service import MerchantExists
 from gateway.settings import settings
 
@@ -157,40 +153,6 @@ def test_production_is_never_seeded(production, sql):
     assert sql("SELECT count(*) FROM api_keys") == 0
 
 
-def test_the_clock_of_production_is_shown_and_never_moved(production, sql):
-    refused = typed("clock", "+3d")
-
-    assert refused.exit_code == 1
-    assert "production" in refused.output
-    assert answered("clock")["offset_seconds"] == 0
-
-
-def test_the_clock_is_moved_forward(database, sql):
-    moves = {"+3d": 259200, "+2h": 7200, "+15m": 900, "+90s": 90, "90": 90, "+90": 90}
-    for move, seconds in moves.items():
-        before, offset = sql("SELECT gateway_now()"), sql("SELECT offset_seconds FROM clock")
-
-        moved = answered("clock", move)
-
-        assert moved["offset_seconds"] == offset + seconds
-        forward = datetime.fromisoformat(moved["now"]) - before
-        assert timedelta(seconds=seconds) <= forward < timedelta(seconds=seconds + 10)
-
-
-def test_moves_of_the_clock_add_up(database):
-    answered("clock", "+1h")
-
-    assert answered("clock", "+1m")["offset_seconds"] == 3660
-    assert answered("clock")["offset_seconds"] == 3660
-
-
-def test_a_move_that_is_none_is_refused(database, sql):
-    for move in ("-3d", "+3w", "soon", "+", "+1.5h", "+9999999999s"):
-        assert typed("clock", move).exit_code == 2, move
-
-    assert sql("SELECT offset_seconds FROM clock") == 0
-
-
 def shell(database, *words):
     program = Path(sys.executable).with_name("gateway")
     env = os.environ | {"DATABASE_URL": database}
@@ -209,34 +171,3 @@ def test_the_program_prints_one_json_object(database):
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["name"] == "Shell"
-
-
-def test_what_needs_attention_is_listed_with_its_reason(client, shop, database, sql):
-    body = {"order_id": "order-1", "amount": 1999, "currency": "EUR"}
-    payment = client.post("/api/v1/payments", json=body, headers=shop.headers).json["id"]
-    assert answered("attention") == {"data": []}
-
-    sql("UPDATE payments SET needs_attention = 'Look here.'")
-
-    (row,) = answered("attention")["data"]
-    assert (row["kind"], row["id"], row["why"]) == ("payment", payment, "Look here.")
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["relay"], 0),
-        (["worker", "stripe"], 0),
-        (["worker", "clock"], 1),
-        (["worker"], 2),
-        (["relay", "stripe"], 2),
-    ],
-)
-def test_who_is_alive_on_this_host_is_told_by_the_exit_status(database, words, code):
-    with db.transaction(actor="test:beat") as tx:
-        here = socket.gethostname()
-        beat(tx, Pulse(f"relay:{here}:1", "relay"))
-        beat(tx, Pulse(f"{here}:2:stripe", "worker", queue="stripe", slots=8))
-        beat(tx, Pulse("elsewhere:3:clock", "worker", queue="clock", slots=1))
-
-    assert typed("alive", *words).exit_code == code

@@ -9,6 +9,7 @@ from gateway.kernel.db import transaction
 from gateway.kernel.due import MAX_ATTEMPTS
 from gateway.kernel.idempotency import IdempotencyKey
 from gateway.payments.service import make_due
+from workers import callbacks, clock  # noqa: F401 - they register their tasks
 from workers import payments as tasks
 from workers.app import app
 
@@ -48,9 +49,19 @@ def test_many_hints_at_once_ask_stripe_once(payment, stripe, history):
     assert len(stripe.sessions(payment)) == 1
 
 
-@pytest.mark.parametrize("name", ["payments.submit", "payments.refresh", "callbacks.deliver"])
+@pytest.mark.parametrize(
+    "name", ["payments.submit", "payments.refresh", "callbacks.deliver", "clock.step"]
+)
 def test_a_hint_for_nothing_does_nothing(database, name):
     app.tasks[name]("pay_nobody")
+
+
+def test_a_job_nobody_knows_is_refused_by_name(database, sql, caplog):
+    app.tasks["clock.start"]("brew_tea")
+
+    assert "there is no job" in caplog.text
+    assert "known: reconcile, prune" in caplog.text
+    assert sql("SELECT count(*) FROM runs") == 0
 
 
 def test_a_refresh_of_what_has_no_session_does_nothing(payment, sql):
