@@ -319,4 +319,4 @@ def test_a_server_that_drips_meets_the_deadline(database, monkeypatch):
 
     assert not result.delivered
     assert result.error == "No complete answer in time."
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 20  # it would have dripped for 51 s

