@@ -110,7 +110,7 @@ def test_keys(sandbox: Server, headers: dict[str, str], status: int):
 
 
 def test_what_does_not_exist(sandbox: Server):
-    unknown = sandbox.raw("POST", "/v1/refunds", {"charge": "ch_1"})
+    unknown = sandbox.raw("POST", "/v1/customers", {"name": "Ada"})
     assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "invalid_request_error")
     for path in ("checkout/sessions/cs_1", "payment_intents/pi_1", "charges/ch_1", "events/evt_1"):
         missing = sandbox.raw("GET", f"/v1/{path}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Request, Response, request
 
-from gateway.dev.sandbox import idempotency, listing, objects, operations, params, sessions
+from gateway.dev.sandbox import due, idempotency, listing, objects, operations, params
 from gateway.dev.sandbox.context import Origin, Sandbox
 from gateway.dev.sandbox.errors import ApiError, server_error, unrecognised_url
 from gateway.dev.sandbox.operations import Operation
@@ -109,7 +109,7 @@ def _execute(sandbox: Sandbox, call: Call, operation: Operation, id: str) -> tup
     """Do it and remember the answer, in one transaction."""
     values = _validated(operation, call.body)
     with sandbox.work(Origin(call.request_id, call.key)) as work:
-        sessions.expire_due(work)
+        due.settle_due(work)
         try:
             found = operation.run(work, id, values)
             status, body = 200, render(listing.expand(work, found, values.get("expand") or []))

@@ -1,22 +1,19 @@
-"""The levers under /_sandbox: troubles, the clock, resending, late success, and a look inside.
+"""The levers under /_sandbox: troubles, the clock, resending, forced outcomes, and a look inside.
 
 Real Stripe has none of this, so the product must never call it.
 """
 
-from typing import Any
-
-from flask import Blueprint, abort, jsonify, request
+from flask import Blueprint, abort, jsonify
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from gateway.dev.sandbox import events, payments, sessions
+from gateway.dev.sandbox import due, events, outcomes
 from gateway.dev.sandbox.clock import ClockUnreachable
 from gateway.dev.sandbox.context import Sandbox, Work
-from gateway.dev.sandbox.instruments import Instrument
+from gateway.dev.sandbox.levers import body, find
 from gateway.dev.sandbox.store import Object
 
-_CARD = {"brand": "visa", "country": "US", "exp_month": 12, "exp_year": 2050, "last4": "4242"}
-_KINDS = ("checkout.session", "payment_intent", "charge", "event")
+_KINDS = ("checkout.session", "payment_intent", "charge", "refund", "dispute", "event")
 
 
 def blueprint(sandbox: Sandbox) -> Blueprint:
@@ -25,7 +22,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     _faults(control, sandbox)
     _clock(control, sandbox)
     _webhooks(control, sandbox)
-    _sessions(control, sandbox)
+    outcomes.add_to(control, sandbox)
     _reset(control, sandbox)
     _looks(control, sandbox)
     return control
@@ -39,7 +36,7 @@ def _faults(control: Blueprint, sandbox: Sandbox) -> None:
     @control.put("/faults")
     def change_faults() -> ResponseReturnValue:
         try:
-            sandbox.faults.change(_body())
+            sandbox.faults.change(body())
         except ValueError as error:
             abort(422, str(error))
         return sandbox.faults.as_dict()
@@ -53,7 +50,7 @@ def _faults(control: Blueprint, sandbox: Sandbox) -> None:
 def _clock(control: Blueprint, sandbox: Sandbox) -> None:
     @control.post("/clock")
     def advance_clock() -> ResponseReturnValue:
-        seconds = _body().get("advance_s")
+        seconds = body().get("advance_s")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
             abort(422, "advance_s must be a number of seconds, not negative.")
         try:
@@ -61,33 +58,20 @@ def _clock(control: Blueprint, sandbox: Sandbox) -> None:
         except ClockUnreachable as error:
             abort(503, f"The clock lives in the gateway's database: {error}")
         with sandbox.work() as work:
-            sessions.expire_due(work)
+            due.settle_due(work)
         return {"now": sandbox.clock.now(), "offset_seconds": sandbox.clock.offset()}
 
 
 def _webhooks(control: Blueprint, sandbox: Sandbox) -> None:
     @control.post("/webhooks/resend")
     def resend() -> ResponseReturnValue:
-        event_id = str(_body().get("event_id"))
+        event_id = str(body().get("event_id"))
         if sandbox.webhook_url is None:
             abort(409, "The sandbox was started without a webhook URL.")
         with sandbox.work() as work:
-            _find(work, "event", event_id)
+            find(work, "event", event_id)
             events.resend(work, event_id)
         return {"event_id": event_id, "sent_to": sandbox.webhook_url}
-
-
-def _sessions(control: Blueprint, sandbox: Sandbox) -> None:
-    @control.post("/sessions/<id>/complete")
-    def complete(id: str) -> ResponseReturnValue:
-        force = _body().get("force") is True
-        with sandbox.work() as work:
-            sessions.expire_due(work)
-            session = _find(work, "checkout.session", id)
-            outcome = payments.submit(work, session, _usual_instrument(session), force=force)
-        if outcome.result == "closed":
-            abort(409, f"The session is {session['status']}.")
-        return outcome.session
 
 
 def _reset(control: Blueprint, sandbox: Sandbox) -> None:
@@ -107,8 +91,8 @@ def _looks(control: Blueprint, sandbox: Sandbox) -> None:
     @control.get("/sessions/<id>")
     def one_session(id: str) -> ResponseReturnValue:
         with sandbox.work() as work:
-            sessions.expire_due(work)
-            session = _find(work, "checkout.session", id)
+            due.settle_due(work)
+            session = find(work, "checkout.session", id)
             intent_id = session["payment_intent"] or ""
             intent = work.tx.get("payment_intent", intent_id)
             charges = work.tx.of_intent("charge", intent_id)
@@ -123,7 +107,7 @@ def _looks(control: Blueprint, sandbox: Sandbox) -> None:
     @control.get("/state")
     def state() -> ResponseReturnValue:
         with sandbox.work() as work:
-            sessions.expire_due(work)
+            due.settle_due(work)
             return _state(work) | {"now": work.now}
 
 
@@ -144,29 +128,6 @@ def _state(work: Work) -> Object:
         for session in work.tx.newest("checkout.session")
     ]
     return {"counts": counts, "deliveries": deliveries, "sessions": listed}
-
-
-def _usual_instrument(session: Object) -> Instrument:
-    if "card" in session["payment_method_types"]:
-        return Instrument("card", _CARD)
-    return Instrument("upi", {"vpa": "success@upi"})
-
-
-def _find(work: Work, kind: str, id: str) -> Object:
-    obj = work.tx.get(kind, id)
-    if obj is None:
-        abort(404, f"No such {kind}: {id}")
-    return obj
-
-
-def _body() -> dict[str, Any]:
-    """An empty body means no wishes."""
-    if not request.get_data():
-        return {}
-    body = request.get_json(force=True, silent=True)
-    if not isinstance(body, dict):
-        abort(422, "The body must be a JSON object.")
-    return body
 
 
 def _problem(error: HTTPException) -> ResponseReturnValue:

@@ -45,11 +45,16 @@ def unrecognised_url(method: str, path: str) -> ApiError:
     return ApiError(404, f"Unrecognized request URL ({method}: {path}).")
 
 
+def refused(
+    message: str, *, code: str | None = None, param: str | None = None, **embedded: Any
+) -> ApiError:
+    """A well-formed request that the present state of things forbids."""
+    return ApiError(400, message, code=code, param=param, executed=True, **embedded)
+
+
 def unexpected_state(message: str, intent: dict[str, Any]) -> ApiError:
     """Stripe embeds the intent, so that the caller sees the state that refused it."""
-    return ApiError(
-        400, message, code="payment_intent_unexpected_state", executed=True, payment_intent=intent
-    )
+    return refused(message, code="payment_intent_unexpected_state", payment_intent=intent)
 
 
 def server_error() -> ApiError:

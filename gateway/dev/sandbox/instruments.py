@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from gateway.dev.sandbox.store import Object
@@ -20,6 +21,16 @@ class Refusal:
     blocked: bool = False
 
 
+class Later(StrEnum):
+    """What some instruments do after a payment that succeeded."""
+
+    FRAUD = "fraud"
+    NOT_RECEIVED = "not_received"
+    INQUIRY = "inquiry"
+    REFUND_PENDING = "refund_pending"
+    REFUND_FAILS = "refund_fails"
+
+
 @dataclass(frozen=True)
 class TestCard:
     __test__ = False  # Not a test class, whatever its name says to pytest.
@@ -30,6 +41,7 @@ class TestCard:
     country: str = "US"
     refusal: Refusal | None = None
     challenge: bool = False
+    later: Later | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Instrument:
     email: str | None = None
     refusal: Refusal | None = None
     challenge: bool = False
+    later: Later | None = None
 
     def to_notes(self) -> Object:
         return asdict(self)
@@ -89,7 +102,6 @@ FEATURED = (
     TestCard("4000000000000069", "Expired card", refusal=_EXPIRED),
     TestCard("4000000000000127", "Wrong CVC", refusal=_WRONG_CVC),
 )
-# Cards whose later story (disputes, failing refunds) the sandbox does not tell simply succeed.
 _OTHERS = (
     TestCard("5555555555554444", "Mastercard", brand="mastercard"),
     TestCard("5200828282828210", "Mastercard debit", brand="mastercard"),
@@ -99,12 +111,12 @@ _OTHERS = (
     TestCard("6011111111111117", "Discover", brand="discover"),
     TestCard("3566002020360505", "JCB", brand="jcb"),
     TestCard("4000000000000077", "Funds available at once"),
-    TestCard("4000000000000259", "Disputed as fraud later"),
-    TestCard("4000000000002685", "Disputed as not received later"),
-    TestCard("4000000000001976", "Inquiry later"),
-    TestCard("4000000000005423", "Early fraud warning later"),
-    TestCard("4000000000007726", "Refund is pending first"),
-    TestCard("4000000000005126", "Refund fails later"),
+    TestCard("4000000000000259", "Disputed as fraud later", later=Later.FRAUD),
+    TestCard("4000000000002685", "Disputed as not received later", later=Later.NOT_RECEIVED),
+    TestCard("4000000000001976", "Inquiry later", later=Later.INQUIRY),
+    TestCard("4000000000005423", "Early fraud warning later"),  # No such warning is told here.
+    TestCard("4000000000007726", "Refund is pending first", later=Later.REFUND_PENDING),
+    TestCard("4000000000005126", "Refund fails later", later=Later.REFUND_FAILS),
     TestCard("4000000000009987", "Lost card", refusal=_declines("lost_card")),
     TestCard("4000000000009979", "Stolen card", refusal=_declines("stolen_card")),
     TestCard("4000000000000119", "Processing error", refusal=_NO_PROCESSING),
@@ -132,20 +144,29 @@ def card(form: Mapping[str, str], *, now: float) -> Instrument:
         raise FormError("card_number", "Your card number is invalid.")
     if number not in CARDS:
         raise FormError("card_number", "This is not a test card. Real cards do not work here.")
-    test_card = CARDS[number]
     month, year = _expiry(form, now=now)
+    test_card = CARDS[number]
     cvc_length = 4 if test_card.brand == "amex" else 3
     if not re.fullmatch(rf"\d{{{cvc_length}}}", form.get("cvc", "").strip()):
         raise FormError("cvc", "Your card's security code is incomplete.")
+    return of_card(test_card, month, year, email=_email(form))
+
+
+def of_card(test_card: TestCard, month: int, year: int, *, email: str | None = None) -> Instrument:
     details = {
         "brand": test_card.brand,
         "country": test_card.country,
         "exp_month": month,
         "exp_year": year,
-        "last4": number[-4:],
+        "last4": test_card.number[-4:],
     }
     return Instrument(
-        "card", details, _email(form), refusal=test_card.refusal, challenge=test_card.challenge
+        "card",
+        details,
+        email,
+        refusal=test_card.refusal,
+        challenge=test_card.challenge,
+        later=test_card.later,
     )
 
 

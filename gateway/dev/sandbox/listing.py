@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gateway.dev.sandbox import events, objects, shapes
+from gateway.dev.sandbox import balance, events, objects, shapes
 from gateway.dev.sandbox.context import Work
 from gateway.dev.sandbox.errors import invalid, missing_resource
 from gateway.dev.sandbox.store import Object
@@ -28,6 +28,10 @@ class Query:
         if value is not None:
             self.where(f"{column} = ?", value)
 
+    def mentions(self, field: str, value: Any) -> None:
+        """For fields that have no column of their own."""
+        self.equals(f"json_extract(document, '$.{field}')", value)
+
 
 def page(work: Work, query: Query, url: str, values: dict[str, Any]) -> Object:
     """One page, newest first; `ending_before` walks back towards the newest."""
@@ -43,8 +47,7 @@ def page(work: Work, query: Query, url: str, values: dict[str, Any]) -> Object:
     data = found[:limit]
     if backwards:
         data.reverse()
-    if query.kind == "event":
-        data = [events.shown(work.tx, event) for event in data]
+    data = [shown(work, obj) for obj in data]
     return objects.collection(url, data, has_more=len(found) > limit)
 
 
@@ -116,32 +119,46 @@ def _expand(work: Work, obj: Object, steps: list[str], path: str) -> None:
         _expand(work, inner, rest, path)
 
 
-def _session_intent(work: Work, session: Object) -> Object | None:
-    return work.tx.get("payment_intent", session["payment_intent"] or "")
-
-
 def _session_items(work: Work, session: Object) -> Object:
     items = work.tx.notes(session["id"])["items"]
     url = f"/v1/checkout/sessions/{session['id']}/line_items"
     return objects.collection(url, [objects.line_item(item) for item in items])
 
 
-def _intent_charge(work: Work, intent: Object) -> Object | None:
-    return work.tx.get("charge", intent["latest_charge"] or "")
-
-
-def _charge_intent(work: Work, charge: Object) -> Object | None:
-    return work.tx.get("payment_intent", charge["payment_intent"])
-
-
 def _charge_refunds(work: Work, charge: Object) -> Object:
-    return objects.collection(f"/v1/charges/{charge['id']}/refunds", [])
+    query = Query("refund")
+    query.equals("payment_intent", charge["payment_intent"])
+    query.mentions("charge", charge["id"])
+    return page(work, query, f"/v1/charges/{charge['id']}/refunds", {})
 
 
-_READERS: dict[tuple[str, str], Callable[[Work, Object], Object | None]] = {
-    ("checkout.session", "payment_intent"): _session_intent,
-    ("checkout.session", "line_items"): _session_items,
-    ("payment_intent", "latest_charge"): _intent_charge,
-    ("charge", "payment_intent"): _charge_intent,
-    ("charge", "refunds"): _charge_refunds,
+def _named_by(field: str) -> Callable[[Work, Object], Object | None]:
+    def read(work: Work, obj: Object) -> Object | None:
+        found = work.tx.find(obj[field] or "")
+        return shown(work, found) if found else None
+
+    return read
+
+
+def shown(work: Work, obj: Object) -> Object:
+    """As it looks at this moment: some things are not written down because they follow."""
+    look = _SHOWN.get(obj["object"])
+    return look(work, obj) if look else obj
+
+
+_SHOWN: dict[str, Callable[[Work, Object], Object]] = {
+    "event": lambda work, event: events.shown(work.tx, event),
+    "balance_transaction": balance.shown,
 }
+_LINKS = {
+    "checkout.session": ["payment_intent"],
+    "payment_intent": ["latest_charge"],
+    "charge": ["payment_intent", "balance_transaction"],
+    "refund": ["payment_intent", "charge", "balance_transaction", "failure_balance_transaction"],
+    "dispute": ["payment_intent", "charge"],
+    "balance_transaction": ["source"],
+}
+_READERS: dict[tuple[str, str], Callable[[Work, Object], Object | None]] = {
+    ("checkout.session", "line_items"): _session_items,
+    ("charge", "refunds"): _charge_refunds,
+} | {(kind, field): _named_by(field) for kind, fields in _LINKS.items() for field in fields}

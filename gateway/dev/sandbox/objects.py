@@ -4,12 +4,12 @@ import random
 import string
 from typing import Any
 
+from gateway.dev.sandbox import details
 from gateway.dev.sandbox.instruments import NOT_AUTHENTICATED, Instrument, Refusal
 from gateway.dev.sandbox.skeletons import blank
 from gateway.dev.sandbox.store import Object
 
 API_VERSION = "2026-10-28.endive"  # What stripe-python 16.1.0 pins.
-CAPTURE_WINDOW_S = 7 * 86400
 
 _random = random.SystemRandom()
 
@@ -92,8 +92,8 @@ def payment_method(instrument: Instrument, *, now: int) -> Object:
         created=now,
         type=instrument.type,
         metadata={},
-        billing_details=_billing(instrument),
-    ) | {instrument.type: _method_card(instrument)}
+        billing_details=details.billing(instrument),
+    ) | {instrument.type: details.of_method(instrument)}
 
 
 def charge(intent: Object, method: Object, instrument: Instrument, *, now: int) -> Object:
@@ -116,13 +116,13 @@ def charge(intent: Object, method: Object, instrument: Instrument, *, now: int) 
         payment_method=method["id"],
         payment_method_details={
             "type": instrument.type,
-            instrument.type: _charged_details(intent, instrument, now=now),
+            instrument.type: details.of_charge(intent, instrument, now=now),
         },
-        billing_details=_billing(instrument),
+        billing_details=details.billing(instrument),
         failure_code=refusal.code if refusal else None,
         failure_message=refusal.message if refusal else None,
         fraud_details={},
-        outcome=_outcome(refusal),
+        outcome=details.outcome(refusal),
     )
     del result["refunds"]  # Present only when expanded.
     return result
@@ -175,74 +175,38 @@ def collection(url: str, data: list[Object], *, has_more: bool = False) -> Objec
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
-def _billing(instrument: Instrument) -> Object:
-    names = ("address", "email", "name", "phone", "tax_id")
-    return dict.fromkeys(names) | {"email": instrument.email}
+def refund(charge: Object, values: dict[str, Any], *, amount: int, status: str,
+           now: int) -> Object:  # fmt: skip
+    type = charge["payment_method_details"]["type"]
+    return blank(
+        "refund",
+        id=new_id("re_3" if type == "card" else "pyr_3"),
+        created=now,
+        amount=amount,
+        charge=charge["id"],
+        currency=charge["currency"],
+        destination_details=details.of_refund(type),
+        metadata=values.get("metadata") or {},
+        payment_intent=charge["payment_intent"],
+        payment_method=charge["payment_method"],
+        pending_reason="processing" if status == "pending" else None,
+        reason=values.get("reason"),
+        status=status,
+    )
 
 
-def _method_card(instrument: Instrument) -> Object:
-    if instrument.type == "upi":
-        return instrument.details
-    return instrument.details | {
-        "checks": {
-            "address_line1_check": None,
-            "address_postal_code_check": None,
-            "cvc_check": "unchecked",
-        },
-        "display_brand": instrument.details["brand"],
-        "fingerprint": f"sandbox{instrument.details['last4']}",
-        "funding": "credit",
-        "generated_from": None,
-        "networks": {"available": [instrument.details["brand"]], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
-
-
-def _charged_details(intent: Object, instrument: Instrument, *, now: int) -> Object:
-    if instrument.type == "upi":
-        return instrument.details
-    wrong_cvc = instrument.refusal is not None and instrument.refusal.code == "incorrect_cvc"
-    details = instrument.details | {
-        "amount_authorized": None if instrument.refusal else intent["amount"],
-        "checks": {
-            "address_line1_check": None,
-            "address_postal_code_check": None,
-            "cvc_check": "fail" if wrong_cvc else "pass",
-        },
-        "fingerprint": f"sandbox{instrument.details['last4']}",
-        "funding": "credit",
-        "installments": None,
-        "mandate": None,
-        "network": instrument.details["brand"],
-        "three_d_secure": None,
-        "wallet": None,
-    }
-    if intent["capture_method"] == "manual" and not instrument.refusal:
-        details["capture_before"] = now + CAPTURE_WINDOW_S
-    return details
-
-
-def _outcome(refusal: Refusal | None) -> Object:
-    if refusal is None:
-        return {
-            "advice_code": None,
-            "network_advice_code": None,
-            "network_decline_code": None,
-            "network_status": "approved_by_network",
-            "reason": None,
-            "risk_level": "normal",
-            "seller_message": "Payment complete.",
-            "type": "authorized",
-        }
-    return {
-        "advice_code": None,
-        "network_advice_code": None,
-        "network_decline_code": None,
-        "network_status": "not_sent_to_network" if refusal.blocked else "declined_by_network",
-        "reason": "highest_risk_level" if refusal.blocked else refusal.decline_code or refusal.code,
-        "risk_level": "highest" if refusal.blocked else "normal",
-        "seller_message": refusal.message,
-        "type": "blocked" if refusal.blocked else "issuer_declined",
-    }
+def dispute(charge: Object, *, reason: str, amount: int, now: int) -> Object:
+    result = blank(
+        "dispute",
+        id=new_id("du_1"),
+        created=now,
+        amount=amount,
+        charge=charge["id"],
+        currency=charge["currency"],
+        payment_intent=charge["payment_intent"],
+        payment_method_details=details.of_dispute(charge, reason),
+        reason=reason,
+        metadata={},
+    )
+    result["evidence_details"]["submission_method"] = "not_submitted"
+    return result

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.dev.sandbox import instruments, money, objects, payments, sessions
+from gateway.dev.sandbox import due, instruments, money, objects, payments
 from gateway.dev.sandbox.context import Sandbox, Work
 from gateway.dev.sandbox.instruments import FormError, Instrument
 from gateway.dev.sandbox.payments import Outcome
@@ -60,7 +60,7 @@ def _front(pages: Blueprint, sandbox: Sandbox) -> None:
     @pages.get("/")
     def front() -> ResponseReturnValue:
         with sandbox.work() as work:
-            sessions.expire_due(work)
+            due.settle_due(work)
             recent = work.tx.newest("checkout.session", limit=12)
             events = work.tx.newest("event", limit=12)
         return render_template(
@@ -106,7 +106,7 @@ def _pay(work: Work, session: Object, form: Mapping[str, str]) -> ResponseReturn
 
 
 def _look_up(work: Work, id: str) -> Object | None:
-    sessions.expire_due(work)
+    due.settle_due(work)
     return work.tx.get("checkout.session", id)
 
 

@@ -1,13 +1,13 @@
 """What happens when a shopper pays: intent, charge, session and events move together.
 
 Pure moves inside one unit of work; two submits of one page follow each other, so the second finds
-the session already complete. Captures, refunds, disputes and slow methods will be further moves.
+the session already complete. What follows later is decided in captures, refunds and disputes.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.dev.sandbox import events, objects, sessions
+from gateway.dev.sandbox import balance, details, disputes, events, objects, sessions
 from gateway.dev.sandbox.context import Work
 from gateway.dev.sandbox.instruments import NOT_AUTHENTICATED, Instrument, Refusal
 from gateway.dev.sandbox.store import Object
@@ -22,12 +22,22 @@ class Outcome:
     message: str = ""
 
 
-def submit(work: Work, session: Object, instrument: Instrument, *, force: bool = False) -> Outcome:
-    """Try to pay an open session; with `force` an expired one too, as a late success."""
+def submit(
+    work: Work,
+    session: Object,
+    instrument: Instrument,
+    *,
+    force: bool = False,
+    figures: Object | None = None,
+) -> Outcome:
+    """Try to pay an open session; with `force` an expired one too, as a late success.
+
+    `figures` replace amount or currency of what is paid, so that it contradicts the session.
+    """
     may_be_paid = session["status"] == "open" or (force and session["status"] == "expired")
     if not may_be_paid:
         return Outcome("closed", session)
-    intent = _intent_of(work, session)
+    intent = _intent_of(work, session) | (figures or {})
     if instrument.challenge:
         _ask_for_authentication(work, session, intent, instrument)
         return Outcome("challenge", session)
@@ -95,13 +105,19 @@ def _remember_challenge(work: Work, session: Object, instrument: Instrument | No
 
 def _charge(work: Work, session: Object, intent: Object, instrument: Instrument) -> Outcome:
     method = objects.payment_method(instrument, now=work.now)
-    charge = work.tx.put(objects.charge(intent, method, instrument, now=work.now))
+    charge = objects.charge(intent, method, instrument, now=work.now)
+    if charge["captured"]:
+        charge["balance_transaction"] = balance.charged(work, charge)["id"]
+    work.tx.put(charge)
+    work.tx.set_notes(charge["id"], {"later": instrument.later})
     intent["latest_charge"] = charge["id"]
     if instrument.refusal:
         events.record(work, "charge.failed", charge)
         return _refuse(work, session, intent, instrument.refusal, method, charge_id=charge["id"])
     _succeed(work, intent, charge)
     _complete(work, session, intent, instrument)
+    if charge["captured"]:
+        disputes.open_planned(work, charge)
     return Outcome("paid", session)
 
 
@@ -138,7 +154,7 @@ def _succeed(work: Work, intent: Object, charge: Object) -> None:
         "last_payment_error": None,
     }
     # An authorisation that nobody captures falls back to the shopper after a week.
-    work.tx.put(intent, due=None if captured else work.now + objects.CAPTURE_WINDOW_S)
+    work.tx.put(intent, due=None if captured else work.now + details.CAPTURE_WINDOW_S)
     events.record(work, "charge.succeeded", charge)
     capturable = "payment_intent.amount_capturable_updated"
     events.record(work, "payment_intent.succeeded" if captured else capturable, intent)

@@ -10,7 +10,7 @@ from types import FrameType
 
 from werkzeug.serving import BaseWSGIServer
 
-from gateway.dev.sandbox import http, sessions
+from gateway.dev.sandbox import due, http
 from gateway.dev.sandbox.app import create_app
 from gateway.dev.sandbox.clock import Clock, GatewayClock, LocalClock
 from gateway.dev.sandbox.context import Sandbox
@@ -67,7 +67,7 @@ def _stop_on_signals(server: BaseWSGIServer, stopped: threading.Event) -> None:
 
 
 def _sweep(sandbox: Sandbox, stopped: threading.Event) -> None:
-    """Let sessions end by the clock even when nobody looks at them."""
+    """Let the clock have its way even when nobody looks."""
     while not stopped.wait(_SWEEP_EVERY_S):
         with sandbox.work() as work:
-            sessions.expire_due(work)
+            due.settle_due(work)

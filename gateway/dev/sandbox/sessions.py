@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dev.sandbox import events, money, objects
+from gateway.dev.sandbox import events, metadata, money, objects
 from gateway.dev.sandbox.context import Work
 from gateway.dev.sandbox.errors import ApiError, invalid
 from gateway.dev.sandbox.instruments import is_email
@@ -60,6 +60,7 @@ def expire(work: Work, session: Object) -> Object:
 
 
 def cancel_intent(work: Work, intent: Object, *, reason: str | None) -> Object:
+    """The charge of an authorised intent stays as it is: released money is no refund."""
     intent |= {
         "status": "canceled",
         "amount_capturable": 0,
@@ -72,13 +73,18 @@ def cancel_intent(work: Work, intent: Object, *, reason: str | None) -> Object:
     return intent
 
 
-def expire_due(work: Work) -> None:
-    """End what the clock has ended: sessions past their hour, authorisations past their week."""
-    for obj in work.tx.due(work.now):
-        if obj["object"] == "checkout.session":
-            expire(work, obj)
-        else:
-            cancel_intent(work, obj, reason="automatic")
+def release(work: Work, intent: Object) -> Object:
+    """Nobody captured the authorised money in time, so it falls back to the shopper."""
+    charge = work.tx.get("charge", intent["latest_charge"])
+    assert charge is not None, "an authorised intent has its charge"
+    events.record(work, "charge.expired", charge)
+    return cancel_intent(work, intent, reason="automatic")
+
+
+def mark_paid(work: Work, intent_id: str) -> None:
+    """The money has come after the session was completed."""
+    for session in work.tx.of_intent("checkout.session", intent_id):
+        save(work, session | {"payment_status": "paid"})
 
 
 def _items(line_items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -158,20 +164,9 @@ def _check_texts(values: dict[str, Any]) -> None:
         )
     if len(values.get("client_reference_id", "")) > 200:
         raise invalid("At most 200 characters are allowed.", param="client_reference_id")
-    _check_metadata(values.get("metadata"), "metadata")
+    metadata.check(values.get("metadata"))
     intent_data = values.get("payment_intent_data") or {}
-    _check_metadata(intent_data.get("metadata"), "payment_intent_data[metadata]")
-
-
-def _check_metadata(metadata: Any, path: str) -> None:
-    entries = metadata or {}
-    if len(entries) > 50:
-        raise invalid("Metadata can have up to 50 keys.", param=path)
-    for key, value in entries.items():
-        if len(key) > 40:
-            raise invalid(f"Metadata keys can be up to 40 characters: {key}", param=path)
-        if len(value) > 500:
-            raise invalid("Metadata values can be up to 500 characters.", param=f"{path}[{key}]")
+    metadata.check(intent_data.get("metadata"), "payment_intent_data[metadata]")
 
 
 def _check_expiry(expires_at: int | None, *, now: int) -> None:

@@ -67,6 +67,11 @@ class Transaction:
         row = self.execute(sql, id, kind).fetchone()
         return None if row is None else _loads(row[0])
 
+    def find(self, id: str) -> Object | None:
+        """An object of whatever kind."""
+        row = self.execute("SELECT document FROM objects WHERE id = ?", id).fetchone()
+        return None if row is None else _loads(row[0])
+
     def put(self, obj: Object, *, due: int | None = None) -> Object:
         """Insert or replace; `due` is when the clock will end its present state, if it will."""
         self.execute(
@@ -83,6 +88,11 @@ class Transaction:
             json.dumps(obj, separators=(",", ":")),
         )
         return obj
+
+    def rewrite(self, obj: Object) -> None:
+        """Replace the document and leave its due time."""
+        sql = "UPDATE objects SET document = ? WHERE id = ?"
+        self.execute(sql, json.dumps(obj, separators=(",", ":")), obj["id"])
 
     def notes(self, id: str) -> Object:
         """What the sandbox remembers about an object and never shows."""
