@@ -99,11 +99,36 @@ def test_the_state_tells_sessions_and_charges(sandbox: Server):
         "status": "complete",
         "payment_status": "paid",
         "payment_intent": inside["payment_intent"]["id"],
+        "amount": 5000,
+        "currency": "usd",
+        "amount_received": 5000,
+        "amount_refunded": 0,
         "successful_charges": 1,
+        "disputes": 0,
     }
     assert sandbox.lever("GET", "charges").json()[0] == inside["charges"][0]
     assert "4242424242424242" not in str(inside)
     assert sandbox.lever("GET", "sessions/cs_x").status_code == 404
+
+
+def test_the_state_tells_what_came_later(sandbox: Server):
+    session = sandbox.create()
+    sandbox.pay(session.id, "4000000000001976")
+    intent = sandbox.session(session.id).payment_intent.id
+    made = [
+        sandbox.client.v1.refunds.create({"payment_intent": intent, "amount": amount}).id
+        for amount in (300, 400)
+    ]
+    sandbox.lever("POST", f"refunds/{made[0]}", {"status": "failed"})
+
+    state = sandbox.lever("GET", "state").json()
+    inside = sandbox.lever("GET", f"sessions/{session.id}").json()
+
+    told = next(item for item in state["sessions"] if item["id"] == session.id)
+    assert (told["amount_received"], told["amount_refunded"], told["disputes"]) == (5000, 400, 1)
+    assert [refund["id"] for refund in inside["refunds"]] == made[::-1]
+    assert [dispute["status"] for dispute in inside["disputes"]] == ["warning_needs_response"]
+    assert (state["counts"]["refund"] >= 2, state["counts"]["dispute"] >= 1) == (True, True)
 
 
 def test_reset_forgets_everything(sandbox: Server):

@@ -1,19 +1,16 @@
-"""The levers under /_sandbox: troubles, the clock, resending, forced outcomes, and a look inside.
+"""The levers under /_sandbox: troubles, the clock, resending and reset; outcomes and looks join in.
 
 Real Stripe has none of this, so the product must never call it.
 """
 
-from flask import Blueprint, abort, jsonify
+from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from gateway.dev.sandbox import due, events, outcomes
+from gateway.dev.sandbox import due, events, looks, outcomes
 from gateway.dev.sandbox.clock import ClockUnreachable
-from gateway.dev.sandbox.context import Sandbox, Work
+from gateway.dev.sandbox.context import Sandbox
 from gateway.dev.sandbox.levers import body, find
-from gateway.dev.sandbox.store import Object
-
-_KINDS = ("checkout.session", "payment_intent", "charge", "refund", "dispute", "event")
 
 
 def blueprint(sandbox: Sandbox) -> Blueprint:
@@ -24,7 +21,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     _webhooks(control, sandbox)
     outcomes.add_to(control, sandbox)
     _reset(control, sandbox)
-    _looks(control, sandbox)
+    looks.add_to(control, sandbox)
     return control
 
 
@@ -81,53 +78,6 @@ def _reset(control: Blueprint, sandbox: Sandbox) -> None:
             tx.forget_everything()
         sandbox.faults.reset()
         return {"reset": True}
-
-
-def _looks(control: Blueprint, sandbox: Sandbox) -> None:
-    @control.get("/health")
-    def health() -> ResponseReturnValue:
-        return {"status": "ok"}
-
-    @control.get("/sessions/<id>")
-    def one_session(id: str) -> ResponseReturnValue:
-        with sandbox.work() as work:
-            due.settle_due(work)
-            session = find(work, "checkout.session", id)
-            intent_id = session["payment_intent"] or ""
-            intent = work.tx.get("payment_intent", intent_id)
-            charges = work.tx.of_intent("charge", intent_id)
-            notes = work.tx.notes(id)
-        return {"session": session, "payment_intent": intent, "charges": charges, "notes": notes}
-
-    @control.get("/charges")
-    def charges() -> ResponseReturnValue:
-        with sandbox.work() as work:
-            return jsonify(work.tx.newest("charge"))
-
-    @control.get("/state")
-    def state() -> ResponseReturnValue:
-        with sandbox.work() as work:
-            due.settle_due(work)
-            return _state(work) | {"now": work.now}
-
-
-def _state(work: Work) -> Object:
-    sql = "SELECT kind, count(*) FROM objects GROUP BY kind"
-    counts = dict.fromkeys(_KINDS, 0) | dict(work.tx.execute(sql).fetchall())
-    sql = "SELECT state, count(*) FROM deliveries GROUP BY state"
-    deliveries = dict(work.tx.execute(sql).fetchall())
-    sql = (
-        "SELECT payment_intent, count(*) FROM objects"
-        " WHERE kind = 'charge' AND label = 'succeeded' GROUP BY payment_intent"
-    )
-    paid = dict(work.tx.execute(sql).fetchall())
-    shown = ("id", "client_reference_id", "status", "payment_status", "payment_intent")
-    listed = [
-        {name: session[name] for name in shown}
-        | {"successful_charges": paid.get(session["payment_intent"], 0)}
-        for session in work.tx.newest("checkout.session")
-    ]
-    return {"counts": counts, "deliveries": deliveries, "sessions": listed}
 
 
 def _problem(error: HTTPException) -> ResponseReturnValue:
