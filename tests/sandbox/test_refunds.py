@@ -241,6 +241,22 @@ def test_refunds_are_listed_newest_first(sandbox: Server):
     )  # fmt: skip
 
 
+def test_a_repeated_request_refunds_once(sandbox: Server):
+    intent = paid(sandbox)
+    key = {"idempotency_key": f"refund-{intent.id}"}
+    create = sandbox.client.v1.refunds.create
+    params: Any = {"payment_intent": intent.id, "amount": 5000}
+
+    first, again = create(params, key), create(params, key)
+
+    assert first.id == again.id
+    assert figures(sandbox, intent) == (5000, True)
+    other = {"idempotency_key": f"other-{intent.id}"}
+    assert refused(create, params, other).code == "charge_already_refunded"
+    sandbox.lever("POST", f"refunds/{first.id}", {"status": "failed"})
+    assert refused(create, params, other).code == "charge_already_refunded"
+
+
 def test_a_refund_expands_what_it_names(sandbox: Server):
     intent = paid(sandbox)
     expand = ["charge.refunds", "payment_intent", "balance_transaction"]
