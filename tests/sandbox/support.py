@@ -153,3 +153,9 @@ def rupees(*types: str) -> dict[str, Any]:
     price = {"currency": "inr", "unit_amount": 49900, "product_data": {"name": "Tea"}}
     changes: dict[str, Any] = {"line_items": [{"price_data": price, "quantity": 1}]}
     return changes | ({"allowed_payment_method_types": list(types)} if types else {})
+
+
+def euros(*types: str) -> dict[str, Any]:
+    price = {"currency": "eur", "unit_amount": 5000, "product_data": {"name": "Lampe"}}
+    changes: dict[str, Any] = {"line_items": [{"price_data": price, "quantity": 1}]}
+    return changes | ({"allowed_payment_method_types": list(types)} if types else {})

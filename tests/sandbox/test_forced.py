@@ -22,6 +22,14 @@ def test_any_test_card_may_be_used(sandbox: Server):
     assert (paid.payment_status, paid.payment_intent.latest_charge.disputed) == ("paid", True)
 
 
+def test_a_forced_card_needs_no_3d_secure(sandbox: Server):
+    session = sandbox.create()
+    sandbox.client.v1.checkout.sessions.expire(session.id)
+
+    assert force(sandbox, session.id, card_number="4000002760003184") == 200
+    assert sandbox.session(session.id).payment_status == "paid"
+
+
 def test_a_late_authorisation(sandbox: Server):
     session = sandbox.create(**MANUAL)
     sandbox.pay(session.id, "4000000000000002")

@@ -5,7 +5,7 @@ import re
 import pytest
 import requests
 
-from .support import Server, rupees
+from .support import Server, euros, rupees
 
 
 def page(sandbox: Server, session_id: str, query: str = "") -> requests.Response:
@@ -65,6 +65,30 @@ def test_two_methods_are_a_choice(sandbox: Server):
     assert (
         sandbox.submit(session.id, method="upi", vpa="ada@upi", card_number="").status_code == 303
     )
+
+
+def test_a_debit_is_a_choice_beside_the_card(sandbox: Server):
+    session = sandbox.create(**euros())
+
+    html = page(sandbox, session.id, "?iban=AT611904300234573201").text
+
+    assert re.findall(r'name="method" value="(\w+)" (checked)?', html) == [
+        ("card", ""),
+        ("sepa_debit", "checked"),
+    ]
+    assert '<label for="iban">' in html
+    assert value_of(html, "iban") == "AT611904300234573201"
+    assert sandbox.submit(session.id, method="upi", vpa="ada@upi").status_code == 400
+    form = {"method": "sepa_debit", "iban": "AT611904300234573201", "card_number": ""}
+    assert sandbox.submit(session.id, **form).status_code == 303
+    assert "Already confirmed" in page(sandbox, session.id).text
+
+
+def test_a_card_still_needs_no_method(sandbox: Server):
+    session = sandbox.create(**euros())
+
+    assert sandbox.pay(session.id).status_code == 303
+    assert sandbox.session(session.id).payment_status == "paid"
 
 
 def test_a_test_card_fills_in_without_a_script(sandbox: Server):

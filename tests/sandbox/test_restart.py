@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from .support import Receiver, Server, until
+from .money import DAY, later, paid
+from .support import Receiver, Server, euros, until
 
 
 @pytest.fixture
@@ -38,6 +39,23 @@ def test_a_killed_sandbox_goes_on_where_it_was(tmp_path: Path, receiver: Receive
     finally:
         assert server.stop() == 0
         receiver.close()
+
+
+def test_what_is_due_later_survives(tmp_path: Path):
+    server = Server(tmp_path / "sandbox.sqlite3")
+    try:
+        intent, debit = paid(server, "4000000000007726"), server.create(**euros("sepa_debit"))
+        server.submit(debit.id, iban="AT611904300234573201")
+        refund = server.client.v1.refunds.create({"payment_intent": intent.id})
+        server.stop(signal.SIGKILL)
+
+        server.start()
+
+        later(server, 3 * DAY + 1)
+        assert server.client.v1.refunds.retrieve(refund.id).status == "succeeded"
+        assert server.session(debit.id).payment_status == "paid"
+    finally:
+        server.stop()
 
 
 def test_an_owed_webhook_survives(tmp_path: Path, receiver: Receiver):

@@ -14,6 +14,8 @@ def billing(instrument: Instrument) -> Object:
 def of_method(instrument: Instrument) -> Object:
     if instrument.type == "upi":
         return instrument.details
+    if instrument.type == "sepa_debit":
+        return _account(instrument) | {"generated_from": None}
     return instrument.details | {
         "checks": {
             "address_line1_check": None,
@@ -34,6 +36,8 @@ def of_method(instrument: Instrument) -> Object:
 def of_charge(intent: Object, instrument: Instrument, *, now: int) -> Object:
     if instrument.type == "upi":
         return instrument.details
+    if instrument.type == "sepa_debit":
+        return _account(instrument) | {"expected_debit_date": None, "mandate": None}
     wrong_cvc = instrument.refusal is not None and instrument.refusal.code == "incorrect_cvc"
     details = instrument.details | {
         "amount_authorized": None if instrument.refusal else intent["amount"],
@@ -53,6 +57,15 @@ def of_charge(intent: Object, instrument: Instrument, *, now: int) -> Object:
     if intent["capture_method"] == "manual" and not instrument.refusal:
         details["capture_before"] = now + CAPTURE_WINDOW_S
     return details
+
+
+def _account(instrument: Instrument) -> Object:
+    fingerprint = f"sandbox{instrument.details['last4']}"
+    return instrument.details | {
+        "bank_code": None,
+        "branch_code": None,
+        "fingerprint": fingerprint,
+    }
 
 
 def outcome(refusal: Refusal | None) -> Object:

@@ -5,14 +5,22 @@ Runs before every look and on its own every second, so nobody sees a state that 
 
 from collections.abc import Callable
 
-from gateway.dev.sandbox import disputes, refunds, sessions
+from gateway.dev.sandbox import disputes, processing, refunds, sessions
 from gateway.dev.sandbox.context import Work
 from gateway.dev.sandbox.store import Object
+
+
+def _intent(work: Work, intent: Object) -> None:
+    if intent["status"] == "processing":
+        processing.settle(work, intent)
+    else:
+        sessions.release(work, intent)
+
 
 # Each of these must take its object's due time away, or move it on.
 _BY_KIND: dict[str, Callable[[Work, Object], object]] = {
     "checkout.session": sessions.expire,
-    "payment_intent": sessions.release,
+    "payment_intent": _intent,
     "refund": refunds.settle,
     "dispute": disputes.time_out,
 }

@@ -1,6 +1,6 @@
-"""What a shopper may pay with: Stripe's test cards and UPI addresses, and how each behaves.
+"""What a shopper may pay with: test cards, UPI addresses and IBANs, and how each behaves.
 
-Anything that is not a test card is refused here, so a real number is never stored or logged.
+Any other card or account is refused here, so a real number is never stored or logged.
 """
 
 import re
@@ -22,13 +22,19 @@ class Refusal:
 
 
 class Later(StrEnum):
-    """What some instruments do after a payment that succeeded."""
+    """What some instruments do after the moment of paying."""
 
     FRAUD = "fraud"
     NOT_RECEIVED = "not_received"
     INQUIRY = "inquiry"
     REFUND_PENDING = "refund_pending"
     REFUND_FAILS = "refund_fails"
+    LATE_SUCCESS = "late_success"
+    LATE_FAILURE = "late_failure"
+    NO_NEWS = "no_news"
+
+
+_SLOW = (Later.LATE_SUCCESS, Later.LATE_FAILURE, Later.NO_NEWS)
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,19 @@ class TestCard:
 
 @dataclass(frozen=True)
 class Instrument:
-    """A card or a UPI address as far as it may be remembered."""
+    """A card, a UPI address or a bank account as far as it may be remembered."""
 
-    type: Literal["card", "upi"]
+    type: Literal["card", "upi", "sepa_debit"]
     details: Object
     email: str | None = None
     refusal: Refusal | None = None
     challenge: bool = False
     later: Later | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Paying with it is not decided at once."""
+        return self.later in _SLOW
 
     def to_notes(self) -> Object:
         return asdict(self)
@@ -134,6 +145,13 @@ _OTHERS = (
 )
 CARDS = {card.number: card for card in FEATURED + _OTHERS}
 
+_SLOW_VPAS = {"pending@upi": Later.LATE_SUCCESS, "late-failure@upi": Later.LATE_FAILURE}
+IBANS = {
+    "AT611904300234573201": Later.LATE_SUCCESS,
+    "IT60X0542811101000000123456": Later.LATE_FAILURE,
+    "DE89370400440532013000": Later.NO_NEWS,
+}
+
 
 def card(form: Mapping[str, str], *, now: float) -> Instrument:
     """Read the card fields of the page; nothing has been touched yet when this refuses."""
@@ -175,13 +193,31 @@ def upi(form: Mapping[str, str]) -> Instrument:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}@[A-Za-z][A-Za-z0-9]{1,63}", vpa):
         raise FormError("vpa", "Enter a UPI ID like name@bank.")
     refusal = _UPI_DECLINED if vpa.lower() == "failure@upi" else None
-    return Instrument("upi", {"vpa": vpa}, _email(form), refusal=refusal)
+    later = _SLOW_VPAS.get(vpa.lower())
+    return Instrument("upi", {"vpa": vpa}, _email(form), refusal=refusal, later=later)
+
+
+def sepa(form: Mapping[str, str]) -> Instrument:
+    iban = re.sub(r"\s", "", form.get("iban", "")).upper()
+    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", iban):
+        raise FormError("iban", "Your IBAN is incomplete.")
+    if not passes_mod_97(iban):
+        raise FormError("iban", "Your IBAN is invalid.")
+    if iban not in IBANS:
+        raise FormError("iban", "This is not a test IBAN. Real accounts do not work here.")
+    account = {"country": iban[:2], "last4": iban[-4:]}
+    return Instrument("sepa_debit", account, _email(form), later=IBANS[iban])
 
 
 def passes_luhn(number: str) -> bool:
     digits = [int(digit) for digit in reversed(number)]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+
+def passes_mod_97(iban: str) -> bool:
+    rearranged = iban[4:] + iban[:4]
+    return int("".join(str(int(character, 36)) for character in rearranged)) % 97 == 1
 
 
 def _expiry(form: Mapping[str, str], *, now: float) -> tuple[int, int]:

@@ -97,7 +97,10 @@ def payment_method(instrument: Instrument, *, now: int) -> Object:
 
 
 def charge(intent: Object, method: Object, instrument: Instrument, *, now: int) -> Object:
-    """A charge that succeeded, or failed as the instrument says; captured unless by hand."""
+    """A charge that succeeded, failed or is pending, as the instrument says.
+
+    A pending one is captured, since nobody will capture it by hand, but not paid.
+    """
     refusal = instrument.refusal
     captured = not refusal and intent["capture_method"] != "manual"
     result = blank(
@@ -107,8 +110,8 @@ def charge(intent: Object, method: Object, instrument: Instrument, *, now: int) 
         amount=intent["amount"],
         amount_captured=intent["amount"] if captured else 0,
         captured=captured,
-        paid=not refusal,
-        status="failed" if refusal else "succeeded",
+        paid=not refusal and not instrument.is_slow,
+        status="failed" if refusal else "pending" if instrument.is_slow else "succeeded",
         currency=intent["currency"],
         description=intent["description"],
         metadata=intent["metadata"],

@@ -3,22 +3,22 @@
 Each makes the very moves that the clock and the test cards make, only now and on request.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
-from gateway.dev.sandbox import disputes, due, instruments, money, payments, refunds
+from gateway.dev.sandbox import disputes, due, instruments, money, payments, processing, refunds
 from gateway.dev.sandbox.context import Sandbox, Work
-from gateway.dev.sandbox.instruments import Instrument
+from gateway.dev.sandbox.instruments import FormError, Instrument
 from gateway.dev.sandbox.levers import body, choice, find
 from gateway.dev.sandbox.store import Object
-
-_USUAL_CARD = "4242424242424242"
 
 
 def add_to(control: Blueprint, sandbox: Sandbox) -> None:
     _sessions(control, sandbox)
+    _intents(control, sandbox)
     _refunds(control, sandbox)
     _disputes(control, sandbox)
 
@@ -34,7 +34,8 @@ def _sessions(control: Blueprint, sandbox: Sandbox) -> None:
             outcome = payments.submit(
                 work,
                 session,
-                _instrument(session, wishes),
+                # Whatever proof the bank would ask for has been given.
+                replace(_instrument(session, wishes), challenge=False),
                 force=wishes.get("force") is True,
                 figures=figures,
             )
@@ -43,6 +44,18 @@ def _sessions(control: Blueprint, sandbox: Sandbox) -> None:
         if outcome.result == "declined":
             return {"error": {"message": outcome.message}}, 402
         return outcome.session
+
+
+def _intents(control: Blueprint, sandbox: Sandbox) -> None:
+    @control.post("/payment_intents/<id>")
+    def decide_payment(id: str) -> ResponseReturnValue:
+        status = choice(body(), "status", ("succeeded", "failed"))
+        with sandbox.work() as work:
+            due.settle_due(work)
+            intent = find(work, "payment_intent", id)
+            if intent["status"] != "processing":
+                abort(409, f"Only a processing payment can be decided; it is {intent['status']}.")
+            return processing.decide(work, intent, succeeds=status == "succeeded")
 
 
 def _refunds(control: Blueprint, sandbox: Sandbox) -> None:
@@ -85,18 +98,25 @@ def _paid_charge(work: Work, wishes: dict[str, Any]) -> Object:
         intent = find(work, "payment_intent", str(wishes.get("payment_intent")))
         charge_id = intent["latest_charge"]
     charge = find(work, "charge", str(charge_id))
-    if not charge["captured"]:
+    if not refunds.has_its_money(charge):
         abort(409, "Only a charge whose money was taken can be disputed.")
     return charge
 
 
 def _instrument(session: Object, wishes: dict[str, Any]) -> Instrument:
-    number = str(wishes.get("card_number", _USUAL_CARD))
-    if number not in instruments.CARDS:
+    """The wished one, else whatever pays such a session without trouble."""
+    form = {"card_number": "4242424242424242", "vpa": "success@upi"} | wishes
+    types = session["payment_method_types"]
+    try:
+        if "iban" in wishes or types == ["sepa_debit"]:
+            return instruments.sepa({"iban": "AT611904300234573201"} | wishes)
+        if "vpa" in wishes or types == ["upi"]:
+            return instruments.upi(form)
+    except FormError as error:
+        abort(422, str(error))
+    if form["card_number"] not in instruments.CARDS:
         abort(422, "card_number must be one of the test cards.")
-    if "card" in session["payment_method_types"]:
-        return instruments.of_card(instruments.CARDS[number], 12, 2050)
-    return Instrument("upi", {"vpa": "success@upi"})
+    return instruments.of_card(instruments.CARDS[form["card_number"]], 12, 2050)
 
 
 def _figures(wishes: dict[str, Any]) -> Object:

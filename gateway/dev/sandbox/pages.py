@@ -21,8 +21,15 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
     " form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
 )
+# The first field of each method, by which a form without a choice of method shows what it is.
+_FIELDS = {"card": "card_number", "upi": "vpa", "sepa_debit": "iban"}
 _MESSAGES = {
     "complete": ("paid", "Already paid", "This payment has been made. There is nothing to do."),
+    "unpaid": (
+        "paid",
+        "Already confirmed",
+        "This payment was confirmed. The shop will hear when the money comes.",
+    ),
     "expired": (
         "expired",
         "This page has expired",
@@ -119,14 +126,13 @@ def _attempt(work: Work, session: Object, form: Mapping[str, str]) -> Outcome:
 
 def _instrument(session: Object, form: Mapping[str, str], *, now: int) -> Instrument:
     types = session["payment_method_types"]
-    wants_upi = form.get("method", "") == "upi" or (
-        "method" not in form and "vpa" in form and "card_number" not in form
-    )
-    if "upi" in types and (wants_upi or "card" not in types):
+    named = next((type for type, field in _FIELDS.items() if field in form), types[0])
+    wanted = form.get("method", named)
+    if wanted not in types:
+        raise FormError(_FIELDS[types[0]], "This payment cannot be made in that way.")
+    if wanted == "upi":
         return instruments.upi(form)
-    if wants_upi:
-        raise FormError("vpa", "This payment cannot be made with UPI.")
-    return instruments.card(form, now=now)
+    return instruments.sepa(form) if wanted == "sepa_debit" else instruments.card(form, now=now)
 
 
 def _show(work: Work, outcome: Outcome, form: Mapping[str, str]) -> ResponseReturnValue:
@@ -155,8 +161,10 @@ def _after_the_end(session: Object | None) -> ResponseReturnValue:
 def _closed(session: Object | None) -> ResponseReturnValue:
     if session is None:
         return _message(None, _MESSAGES["missing"], status=404)
-    status = 410 if session["status"] == "expired" else 200
-    return _message(session, _MESSAGES[session["status"]], status=status)
+    if session["status"] == "expired":
+        return _message(session, _MESSAGES["expired"], status=410)
+    is_paid = session["payment_status"] == "paid"
+    return _message(session, _MESSAGES["complete" if is_paid else "unpaid"], status=200)
 
 
 def _message(
@@ -181,7 +189,7 @@ def _challenge(session: Object) -> ResponseReturnValue:
 def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> ResponseReturnValue:
     items = work.tx.notes(session["id"])["items"]
     types = session["payment_method_types"]
-    chosen = filled.values.get("method") or ("upi" if "vpa" in filled.values else types[0])
+    chosen = filled.values.get("method") or types[0]
     page = render_template(
         "pay.html",
         session=session,
@@ -191,6 +199,7 @@ def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> 
         chosen=chosen if chosen in types else types[0],
         filled=filled,
         cards=instruments.FEATURED,
+        ibans=instruments.IBANS,
         manual=_is_manual(work, session),
     )
     return page, status
@@ -205,9 +214,11 @@ def _prefilled(session: Object) -> dict[str, str]:
     """From the session, and from the links that fill in a test card without any script."""
     values = {"email": session["customer_email"] or ""}
     if "upi" in session["payment_method_types"] and session["metadata"].get("vpa"):
-        values["vpa"] = session["metadata"]["vpa"]
-    if request.args.get("vpa"):
-        values["vpa"] = request.args["vpa"]
+        values |= {"vpa": session["metadata"]["vpa"], "method": "upi"}
+    for method in ("upi", "sepa_debit"):
+        field = _FIELDS[method]
+        if request.args.get(field):
+            values |= {field: request.args[field], "method": method}
     if request.args.get("card") in instruments.CARDS:
         card = {"card_number": request.args["card"], "exp_month": "12", "exp_year": "34"}
         values |= card | {"cvc": "123", "method": "card"}

@@ -1,13 +1,14 @@
 """What happens when a shopper pays: intent, charge, session and events move together.
 
 Pure moves inside one unit of work; two submits of one page follow each other, so the second finds
-the session already complete. What follows later is decided in captures, refunds and disputes.
+the session already complete. Slow methods go on in `processing`; what may
+follow later has modules of its own.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.dev.sandbox import balance, details, disputes, events, objects, sessions
+from gateway.dev.sandbox import balance, details, disputes, events, objects, processing, sessions
 from gateway.dev.sandbox.context import Work
 from gateway.dev.sandbox.instruments import NOT_AUTHENTICATED, Instrument, Refusal
 from gateway.dev.sandbox.store import Object
@@ -106,7 +107,7 @@ def _remember_challenge(work: Work, session: Object, instrument: Instrument | No
 def _charge(work: Work, session: Object, intent: Object, instrument: Instrument) -> Outcome:
     method = objects.payment_method(instrument, now=work.now)
     charge = objects.charge(intent, method, instrument, now=work.now)
-    if charge["captured"]:
+    if charge["captured"] and charge["paid"]:
         charge["balance_transaction"] = balance.charged(work, charge)["id"]
     work.tx.put(charge)
     work.tx.set_notes(charge["id"], {"later": instrument.later})
@@ -114,9 +115,12 @@ def _charge(work: Work, session: Object, intent: Object, instrument: Instrument)
     if instrument.refusal:
         events.record(work, "charge.failed", charge)
         return _refuse(work, session, intent, instrument.refusal, method, charge_id=charge["id"])
-    _succeed(work, intent, charge)
+    if instrument.is_slow:
+        processing.begin(work, intent, charge, method, instrument)
+    else:
+        _succeed(work, intent, charge)
     _complete(work, session, intent, instrument)
-    if charge["captured"]:
+    if intent["status"] == "succeeded":
         disputes.open_planned(work, charge)
     return Outcome("paid", session)
 
@@ -164,7 +168,7 @@ def _complete(work: Work, session: Object, intent: Object, instrument: Instrumen
     email = instrument.email or session["customer_email"]
     session |= {
         "status": "complete",
-        # Authorised money is not available yet, so a session captured by hand stays unpaid.
+        # Money that is authorised or on its way is not available yet.
         "payment_status": "paid" if intent["status"] == "succeeded" else "unpaid",
         "customer_details": objects.customer_details(email),
         "url": None,

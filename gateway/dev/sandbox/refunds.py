@@ -118,7 +118,7 @@ def _of_intent(work: Work, intent_id: str) -> Object:
     if intent is None:
         raise missing_resource("payment_intent", intent_id, param="payment_intent")
     charge = work.tx.get("charge", intent["latest_charge"] or "")
-    if charge is None or not charge["captured"]:
+    if charge is None or not has_its_money(charge):
         raise unexpected_state(
             f"This PaymentIntent ({intent_id}) does not have a successful charge to refund.", intent
         )
@@ -129,8 +129,8 @@ def _by_id(work: Work, charge_id: str) -> Object:
     charge = work.tx.get("charge", charge_id)
     if charge is None:
         raise missing_resource("charge", charge_id)
-    if not charge["captured"]:
-        what = "has not been captured" if charge["status"] == "succeeded" else "did not succeed"
+    if not has_its_money(charge):
+        what = "has not been captured" if charge["paid"] else f"is {charge['status']}"
         raise refused(f"Charge {charge_id} {what}, so it cannot be refunded.")
     return charge
 
@@ -160,6 +160,10 @@ def _amount(work: Work, charge: Object, wanted: int | None) -> int:
             param="amount",
         )
     return amount
+
+
+def has_its_money(charge: Object) -> bool:
+    return bool(charge["captured"] and charge["paid"])
 
 
 def _read_charge(work: Work, charge_id: str) -> Object:

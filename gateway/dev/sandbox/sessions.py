@@ -9,6 +9,7 @@ from gateway.dev.sandbox.instruments import is_email
 from gateway.dev.sandbox.store import Object
 
 SHORTEST_S, LONGEST_S = 30 * 60, 24 * 3600
+_LOCAL = {"inr": "upi", "eur": "sepa_debit"}  # None of these can be captured later.
 
 
 def create(work: Work, values: dict[str, Any]) -> Object:
@@ -180,13 +181,14 @@ def _check_expiry(expires_at: int | None, *, now: int) -> None:
 
 
 def _method_types(values: dict[str, Any], currency: str) -> list[str]:
-    """What can pay this session: cards always, UPI in rupees and never with manual capture."""
+    """What can pay this session: cards always; UPI and SEPA in their currency, never by hand."""
     allowed = values.get("allowed_payment_method_types")
     excluded = values.get("excluded_payment_method_types") or []
     if allowed and excluded:
         raise invalid("You may only allow or exclude payment method types, not both.")
     manual = (values.get("payment_intent_data") or {}).get("capture_method") == "manual"
-    offered = ["card"] + (["upi"] if currency == "inr" and not manual else [])
+    local = None if manual else _LOCAL.get(currency)
+    offered = ["card", local] if local else ["card"]
     types = [type for type in offered if type not in excluded and type in (allowed or offered)]
     if not types:
         raise invalid("No valid payment method types for this Checkout Session.")

@@ -6,11 +6,13 @@ const fill = (name, value) => {
   if (input) input.value = value;
 };
 
-document.querySelectorAll("[data-card], [data-vpa]").forEach((link) => {
+document.querySelectorAll("[data-card], [data-vpa], [data-iban]").forEach((link) => {
   link.addEventListener("click", (event) => {
     event.preventDefault();
     if (link.dataset.vpa) {
       fill("vpa", link.dataset.vpa);
+    } else if (link.dataset.iban) {
+      fill("iban", link.dataset.iban.replace(/(.{4})(?=.)/g, "$1 "));
     } else {
       fill("card_number", link.dataset.card.replace(/(.{4})(?=.)/g, "$1 "));
       fill("exp_month", "12");
