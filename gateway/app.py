@@ -5,13 +5,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway import health, metrics, openapi
 from gateway.callbacks.routes import api as callbacks
+from gateway.captures.routes import api as captures
 from gateway.checkout.routes import pages as checkout
+from gateway.disputes.routes import api as disputes
+from gateway.inventory.routes import api as inventory
 from gateway.kernel import logs, problems, requests
 from gateway.kernel.db import refuse_wrong_role
 from gateway.kernel.http import MAX_BODY
 from gateway.merchants.routes import api as merchants
 from gateway.orders.routes import api as orders
 from gateway.payments.routes import api as payments
+from gateway.refunds.routes import api as refunds
 from gateway.settings import settings
 from gateway.settlement.routes import api as settlement
 from gateway.stripe_events.routes import webhooks
@@ -32,7 +36,10 @@ def create_app() -> Flask:
     app.url_map.merge_slashes = False
     requests.init_app(app)
     problems.init_app(app)
-    doors = (merchants, callbacks, orders, payments, settlement, timeline, webhooks, checkout)
+    doors = (
+        *(merchants, callbacks, inventory, orders, payments, captures, refunds, disputes),
+        *(settlement, timeline, webhooks, checkout),
+    )
     for blueprint in doors:
         app.register_blueprint(blueprint)
     health.init_app(app)

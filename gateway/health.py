@@ -13,6 +13,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, DeliveryStatus
+from gateway.captures.models import Capture
 from gateway.kernel import heartbeats, logs
 from gateway.kernel.db import transaction
 from gateway.kernel.due import is_due
@@ -20,13 +21,24 @@ from gateway.kernel.errors import NotFound, all_errors
 from gateway.kernel.events import Event
 from gateway.kernel.runs import Run, RunStatus
 from gateway.migrations import head
+from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment
+from gateway.refunds.models import Refund
 from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent, StripeEventStatus
 
 QUEUES = ("stripe", "callbacks", "clock")
+# The queue that serves each kind of row that can be due; a test compares it with the relay's list.
+QUEUE_OF: tuple[tuple[str, Any], ...] = (
+    ("stripe", Payment),
+    ("stripe", Capture),
+    ("stripe", Refund),
+    ("callbacks", Delivery),
+    ("clock", Order),
+    ("clock", Run),
+)
 RELAY_LAG_SECONDS = 60
-OWING: tuple[Any, ...] = (Payment, Delivery, Run)
+OWING = tuple(model for _, model in QUEUE_OF)
 
 log = logs.get_logger(__name__)
 
@@ -151,11 +163,7 @@ def jobs_status() -> Response:
         raise NotFound("Only outside production.")
     with transaction(actor="api:jobs") as tx:
         living = heartbeats.alive(tx)
-        queues = {
-            "stripe": _queue(tx, Payment),
-            "callbacks": _queue(tx, Delivery),
-            "clock": _queue(tx, Run),
-        }
+        queues = {queue: _queue(tx, queue) for queue in QUEUES}
         done, failed = _ended(tx)
     workers = {beat.queue for beat in living if beat.kind == "worker"}
     return jsonify(
@@ -168,16 +176,16 @@ def jobs_status() -> Response:
     )
 
 
-def _queue(tx: Session, model: Any) -> dict[str, int]:
-    leased = model.leased_until > func.gateway_now()
-
-    def count(*conditions: Any) -> int:
-        return tx.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+def _queue(tx: Session, queue: str) -> dict[str, int]:
+    def count(conditions: Callable[[Any], Any]) -> int:
+        models = [model for its, model in QUEUE_OF if its == queue]
+        counts = (select(func.count()).select_from(each).where(conditions(each)) for each in models)
+        return sum(tx.scalar(each) or 0 for each in counts)
 
     return {
-        "pending": count(is_due(model)),
-        "processing": count(leased),
-        "scheduled": count(model.due_at > func.gateway_now()),
+        "pending": count(is_due),
+        "processing": count(lambda model: model.leased_until > func.gateway_now()),
+        "scheduled": count(lambda model: model.due_at > func.gateway_now()),
     }
 
 

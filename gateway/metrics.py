@@ -20,7 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, DeliveryStatus
-from gateway.health import OWING, QUEUES, relay_lag
+from gateway.captures.models import Capture, CaptureStatus
+from gateway.disputes.models import Dispute, DisputeStatus
+from gateway.health import OWING, QUEUE_OF, QUEUES, relay_lag
 from gateway.kernel import heartbeats, logs
 from gateway.kernel.db import transaction
 from gateway.kernel.due import is_due
@@ -28,15 +30,10 @@ from gateway.kernel.errors import NotFound, Unauthenticated
 from gateway.kernel.runs import Run, RunStatus
 from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment
+from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent, StripeEventStatus
 
-# The queue that serves each kind of row that can be due; a test compares it with the relay's list.
-QUEUE_OF: tuple[tuple[str, Any], ...] = (
-    ("stripe", Payment),
-    ("callbacks", Delivery),
-    ("clock", Run),
-)
 # What is counted by status, and the statuses that a partial index finds without the history: those
 # an alert may rest on, since the others of a large table are left out.
 COUNTED: tuple[tuple[Any, tuple[str, ...]], ...] = (
@@ -44,6 +41,9 @@ COUNTED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (StripeEvent, (StripeEventStatus.RECEIVED, StripeEventStatus.UNMATCHED)),
     (Run, (RunStatus.PENDING,)),
     (Order, ()),
+    (Capture, (CaptureStatus.PENDING,)),
+    (Refund, (RefundStatus.PENDING,)),
+    (Dispute, (DisputeStatus.OPEN,)),
     (Delivery, (DeliveryStatus.EXHAUSTED,)),
 )
 # Counting history takes as long as it is: some 0.2 s for a million rows in memory. Ended statuses

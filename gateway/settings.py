@@ -46,6 +46,8 @@ class Settings:
     rate_refused: int  # refused calls a second from one address to one web process
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
     poll_seconds: int  # between two looks at a payment that waits for its shopper
+    order_ttl: int  # seconds that an order may wait for a payment to begin
+    payment_ttl: int  # seconds that a shopper has to pay
     reconcile_per_second: int  # Stripe's own limit is 25 a second per endpoint
 
     @property
@@ -103,6 +105,8 @@ def _read(env: Env) -> dict[str, Any]:
             "GATEWAY_TRUSTED_PROXIES", 0, validate=validate.Range(min=0, max=9)
         ),
         "poll_seconds": env.int("GATEWAY_POLL_SECONDS", 600, validate=_positive),
+        "order_ttl": env.int("GATEWAY_ORDER_TTL", 3600, validate=_positive),
+        "payment_ttl": env.int("GATEWAY_PAYMENT_TTL", 86400, validate=_positive),
         "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
     }
 

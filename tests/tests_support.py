@@ -20,7 +20,7 @@ def forget() -> None:
     """Drop what the process remembers of its settings and connections."""
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for remembered in (db.engine, settings, processor._client, limits._pace):
+    for remembered in (db.engine, settings, processor.connected, limits._pace):
         remembered.cache_clear()
 
 

@@ -29,7 +29,13 @@ log = logs.get_logger(__name__)
 app = Celery("gateway")
 app.conf.update(
     broker_url=settings().broker_url,
-    include=["workers.payments", "workers.callbacks", "workers.clock"],
+    include=[
+        "workers.payments",
+        "workers.movements",
+        "workers.callbacks",
+        "workers.clock",
+        "workers.orders",
+    ],
     # Safe because the first statement of each task is the claim of its row.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -40,8 +46,11 @@ app.conf.update(
     task_default_queue="clock",
     task_routes={
         "payments.*": {"queue": "stripe"},
+        "captures.*": {"queue": "stripe"},
+        "refunds.*": {"queue": "stripe"},
         "callbacks.*": {"queue": "callbacks"},
         "clock.*": {"queue": "clock"},
+        "orders.*": {"queue": "clock"},
     },
     worker_prefetch_multiplier=1,
     worker_eta_task_limit=100,  # a tripwire: nothing here uses eta

@@ -1,13 +1,16 @@
 """Payment tasks: claim the row, ask Stripe, write down the answer.
 
-`submit` opens the hosted page of a payment that has none, `refresh` asks where a payment stands.
+`submit` opens the hosted page of a payment that has none, `refresh` asks where a payment stands,
+having ended there what is to end.
 """
 
-from gateway.kernel.db import lock, transaction
+from contextlib import suppress
+
+from gateway.kernel.db import transaction
 from gateway.kernel.due import Claim, claim
 from gateway.kernel.logs import get_logger
 from gateway.payments.models import Payment
-from gateway.processor import client
+from gateway.processor import client, movements
 from gateway.processor.types import (
     CheckoutSession,
     Misconfigured,
@@ -17,7 +20,12 @@ from gateway.processor.types import (
     Unanswered,
 )
 from gateway.settlement import apply as settlement
-from gateway.settlement.requests import session_request
+from gateway.settlement.requests import (
+    Intentions,
+    intentions,
+    is_to_end,
+    session_request,
+)
 from gateway.stripe_events import service as stripe_events
 from workers.app import task
 
@@ -34,7 +42,9 @@ def submit(payment_id: str) -> None:
     if claimed is None:
         return
     with transaction(actor=f"task:{SUBMIT}") as tx:  # apart, so that a fault here counts as a try
-        request = session_request(tx, lock(tx, Payment, payment_id))
+        request = session_request(tx, claimed)
+    if request is None:
+        return
     try:
         session = client.open_session(request)
     except Refused as refusal:
@@ -52,14 +62,45 @@ def refresh(payment_id: str) -> None:
         claimed = claim(tx, Payment, payment_id, when=OPENED)
     if claimed is None:
         return
-    session_id = claimed.row.stripe_session_id or ""
+    wanted = None
+    if is_to_end(claimed.row, at=claimed.at):
+        with transaction(actor=f"task:{REFRESH}") as tx:
+            wanted = intentions(tx, claimed)
     try:
-        session = client.fetch_session(session_id)
+        session = _present_state(claimed, wanted)
     except ProcessorError as error:
         # A session we were given and that Stripe denies now is no proof of anything.
         _unanswered(REFRESH, claimed, error, attention=isinstance(error, Refused | Misconfigured))
     else:
         _apply(REFRESH, claimed, session)
+
+
+def _present_state(claimed: Claim[Payment], wanted: Intentions | None) -> CheckoutSession:
+    """As Stripe has it, once what was to end there has ended."""
+    session = client.fetch_session(claimed.row.stripe_session_id or "")
+    for _ in range(2):  # a page that could not be closed any more may have led to held money
+        if wanted is None or not _end(claimed, wanted, session):
+            return session
+        session = client.fetch_session(session.id)
+    return session
+
+
+def _end(claimed: Claim[Payment], wanted: Intentions, session: CheckoutSession) -> bool:
+    """Close the page or let held money go, if that is wanted and possible; whether it was tried.
+
+    A refusal means that the shopper was quicker. To end what has ended does no harm, so every
+    claim is an attempt of its own.
+    """
+    intent = session.intent
+    with suppress(Refused):
+        if wanted.expire and session.status == "open":
+            key = f"expire:{claimed.row.id}:{claimed.lease}"
+            client.expire_session(session.id, idempotency_key=key)
+        elif wanted.void and intent is not None and intent.status == "requires_capture":
+            movements.void(intent.id, idempotency_key=f"void:{claimed.row.id}:{claimed.lease}")
+        else:
+            return False
+    return True
 
 
 def _apply(name: str, claimed: Claim[Payment], session: CheckoutSession) -> None:

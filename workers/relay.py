@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from gateway.callbacks import service as callbacks
 from gateway.callbacks.models import Delivery
+from gateway.captures.models import Capture
 from gateway.kernel import logs, runs
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import refuse_wrong_role, transaction
@@ -30,10 +31,14 @@ from gateway.kernel.due import is_due
 from gateway.kernel.events import number_new
 from gateway.kernel.heartbeats import EVERY_SECONDS, Pulse, alive, beat
 from gateway.kernel.runs import Run
+from gateway.orders.models import Order
 from gateway.payments.models import Payment
+from gateway.refunds.models import Refund
 from workers.app import app
 from workers.callbacks import DELIVER
 from workers.clock import START, STEP
+from workers.movements import CAPTURE, REFUND
+from workers.orders import EXPIRE
 from workers.payments import OPENED, REFRESH, SUBMIT, UNOPENED
 
 EVENTS_PER_PASS = 500
@@ -64,7 +69,10 @@ class Owed:
 OWED = (
     Owed(SUBMIT, "stripe", Payment, UNOPENED),
     Owed(REFRESH, "stripe", Payment, OPENED),
+    Owed(CAPTURE, "stripe", Capture),
+    Owed(REFUND, "stripe", Refund),
     Owed(DELIVER, "callbacks", Delivery),
+    Owed(EXPIRE, "clock", Order),
     Owed(STEP, "clock", Run),
 )
 

@@ -6,13 +6,19 @@ python -m gateway.dev.states > docs/states.md
 from typing import Any
 
 from gateway.callbacks.models import Delivery, Endpoint
+from gateway.captures.models import Capture
+from gateway.disputes.models import Dispute
 from gateway.kernel.runs import Run
 from gateway.kernel.stateful import Recorded
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
+from gateway.refunds.models import Refund
 from gateway.stripe_events.models import StripeEvent
 
-KINDS: tuple[Any, ...] = (Order, Payment, StripeEvent, Endpoint, Delivery, Run)
+KINDS: tuple[Any, ...] = (
+    *(Order, Payment, Capture, Refund, Dispute),
+    *(StripeEvent, Endpoint, Delivery, Run),
+)
 
 MEANINGS: dict[str, dict[str, str]] = {
     "order": {
@@ -34,6 +40,22 @@ MEANINGS: dict[str, dict[str, str]] = {
         "cancelled": "It was given up before money moved.",
         "refunded": "Everything captured was given back.",
         "review": "Stripe reports another amount, currency or mode; an operator decides.",
+    },
+    "capture": {
+        "pending": "Asked for; Stripe has not taken the money yet.",
+        "succeeded": "The money was taken. What was held beyond it was let go. Final.",
+        "failed": "Nothing was taken by it; the row says why. Final.",
+    },
+    "refund": {
+        "pending": "Asked for, or on its way through the banks.",
+        "succeeded": "Stripe has given the money back.",
+        "failed": "The money is with the merchant again, days after it was given back even. Final.",
+        "cancelled": "It was taken back at Stripe before it arrived. Final.",
+    },
+    "dispute": {
+        "open": "The shopper's bank asks; answer it at Stripe before `respond_by`.",
+        "won": "The money is the merchant's. Final.",
+        "lost": "The money is the shopper's. Final.",
     },
     "stripe_event": {
         "received": "Stored; its payment is due to be looked at.",

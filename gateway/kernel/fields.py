@@ -106,6 +106,20 @@ class Metadata(fields.Field[dict[str, str]]):
 SHOWN_PAIRS = {"additionalProperties": {"type": "string"}}  # the same, as answers have it
 
 
+SHOWN_FAILURE = {
+    "type": ["object", "null"],
+    "properties": {"code": {"type": "string"}, "message": {"type": ["string", "null"]}},
+    "required": ["code", "message"],
+}
+
+
+def dump_failure(row: Any) -> dict[str, str | None] | None:
+    """Why a row that can fail did, or null."""
+    if row.failure_code is None:
+        return None
+    return {"code": row.failure_code, "message": row.failure_message}
+
+
 class Time(fields.AwareDateTime):
     """RFC 3339, UTC, as in 2026-01-31T09:30:00.123456Z."""
 

@@ -29,16 +29,19 @@ CURRENCIES = (
 )
 
 
-def check_money(amount: int, currency: str) -> None:
-    """Raises `ValidationError` on `amount` when this currency cannot be charged that exactly."""
+def inexact(amount: int, currency: str) -> str | None:
+    """Why this currency cannot be charged that exactly, in words; None when it can."""
     if currency in THREE_DECIMAL and amount % 10:
-        raise ValidationError(
-            {"amount": [f"{currency} has three decimals and the last must be 0: {amount} is not."]}
-        )
+        return f"{currency} has three decimals and the last must be 0: {amount} is not."
     if currency in WHOLE_UNITS_ONLY and amount % 100:
-        raise ValidationError(
-            {"amount": [f"{currency} has no smaller unit: the last two digits must be 00."]}
-        )
+        return f"{currency} has no smaller unit: the last two digits must be 00."
+    return None
+
+
+def check_money(amount: int, currency: str) -> None:
+    """Raises `ValidationError` on `amount` when it is `inexact`."""
+    if why := inexact(amount, currency):
+        raise ValidationError({"amount": [why]})
 
 
 def any_case(codes: Iterable[str]) -> str:

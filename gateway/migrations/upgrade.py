@@ -16,7 +16,7 @@ _RIGHTS = (
     # Only bookkeeping that has served its time may go.
     "GRANT DELETE ON idempotency_keys, runs, heartbeats, stripe_calls TO {app}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app}",
-    "REVOKE UPDATE ON events FROM {app}",
+    "REVOKE UPDATE ON events, stock_movements FROM {app}",
     "GRANT UPDATE (position, sequence) ON events TO {app}",
     "REVOKE INSERT, UPDATE ON transitions, alembic_version FROM {app}",
     "REVOKE INSERT ON clock FROM {app}",

@@ -36,7 +36,11 @@ exists answers other methods with 405 and `Allow`. Everything of a merchant is b
 # In the order in which a merchant needs them; a tag that is not here comes after them.
 TAGS = {
     "orders": "What is to be paid for.",
-    "payments": "Attempts to be paid for an order.",
+    "inventory": "What there is to sell.",
+    "payments": "Attempts to be paid for an order, and what becomes of the money.",
+    "captures": "Money taken of what was held.",
+    "refunds": "Money given back.",
+    "disputes": "Money that a bank takes back, or tries to.",
     "webhook-endpoints": "Where changes are told.",
     "webhook-deliveries": "What was told, attempt by attempt.",
     "merchant": "Whose key it is.",

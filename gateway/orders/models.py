@@ -1,16 +1,17 @@
 """An order: what a shopper is to pay for. It is the lock of everything below it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gateway.kernel.db import Base
+from gateway.kernel.db import Base, now
 from gateway.kernel.stateful import Recorded, Transitions
 from gateway.merchants.models import Merchant
 from gateway.orders.schemas import OrderSchema
+from gateway.settings import settings
 
 
 class OrderStatus(StrEnum):
@@ -33,6 +34,8 @@ TRANSITIONS: Transitions = {
     S.PACKAGING: (S.CANCELLED,),
 }
 
+UNPAID = (S.CREATED, S.PAYMENT_FAILED)  # waits for a payment to begin, and not for ever
+
 
 class Order(Recorded, Base):
     __tablename__ = "orders"
@@ -45,13 +48,26 @@ class Order(Recorded, Base):
     items: Mapped[list[Any]]
     customer_email: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
-    reason: Mapped[str | None]  # why it was cancelled
-    cancel_requested_at: Mapped[datetime | None]
+    reason: Mapped[str | None]  # why it was cancelled, or is to be
+    cancel_requested_at: Mapped[datetime | None]  # a wish, until Stripe has let go of its payments
     expires_at: Mapped[datetime | None]
+    paid_by: Mapped[str | None]  # the payment on which it was fulfilled
 
     __table_args__ = (
         Index("orders_reference_key", "merchant_id", "livemode", "reference", unique=True),
         Index("orders_list_idx", "merchant_id", "livemode", "id"),
+        Index("orders_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("orders_attention_idx", "id", postgresql_where=text("needs_attention IS NOT NULL")),
         CheckConstraint("amount between 1 and 99999999", name="amount"),
         CheckConstraint("char_length(reference) between 1 and 64", name="reference"),
     )
+
+    def transition_to(self, status: StrEnum, *, tells: str | None = None, **changes: Any) -> None:
+        """An order is due when it has stayed unpaid for too long, and at no other time."""
+        end = expiry(self._session()) if status in UNPAID else None
+        super().transition_to(status, tells=tells, due_at=end, expires_at=end, **changes)
+
+
+def expiry(tx: Session) -> datetime:
+    """When an order that begins to wait now has waited too long."""
+    return now(tx) + timedelta(seconds=settings().order_ttl)

@@ -4,12 +4,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from gateway.inventory.service import OutOfStock
 from gateway.kernel.http import Api, Caller, Reply
 from gateway.kernel.pages import Page
 from gateway.merchants.auth import by_secret
 from gateway.orders import service
 from gateway.orders.models import Order
-from gateway.orders.schemas import OrderCreate, OrderQuery, OrderSchema
+from gateway.orders.schemas import OrderCreate, OrderQuery, OrderSchema, OrderUpdate
 
 api = Api("orders", authenticate=by_secret)
 
@@ -20,15 +21,31 @@ api = Api("orders", authenticate=by_secret)
     returns=OrderSchema(),
     status=201,
     also=(200,),
-    refuses=(service.DuplicateOrder,),
+    refuses=(service.DuplicateOrder, OutOfStock),
 )
 def create_order(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Order]:
     """Create an order.
 
     Give either `items`, which are priced here, or an `amount`. A `reference` names one order: the
-    same content again answers 200 with that order.
+    same content again answers 200 with that order. Pieces of tracked SKUs are reserved until the
+    order is paid or has ended; unpaid it ends by itself at `expires_at`.
     """
     return service.create(tx, caller, body)
+
+
+@api.write(
+    "/orders/<name>",
+    accepts=OrderUpdate(),
+    returns=OrderSchema(),
+    method="PUT",
+    refuses=(service.OrderNotModifiable, OutOfStock),
+)
+def update_order(tx: Session, caller: Caller, body: dict[str, Any], name: str) -> Order:
+    """Change an order that nobody has begun to pay.
+
+    Fields that are left out stay as they are; `items` replace all items, or a plain `amount`.
+    """
+    return service.update(tx, caller, name, body)
 
 
 @api.read("/orders", query=OrderQuery(), returns=OrderSchema())

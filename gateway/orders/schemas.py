@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from gateway.inventory.schemas import SKU, SKU_WORDS
 from gateway.kernel.fields import (
     SHOWN_PAIRS,
     Metadata,
@@ -20,16 +21,14 @@ from gateway.kernel.money import EXACT, MAX_AMOUNT, Amount, Currency, check_mone
 
 MAX_ITEMS = 100  # Stripe's own limit for one session
 MAX_QUANTITY = 10_000
-REFERENCE = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"  # not . or .., which no URL can carry
+REFERENCE = SKU  # the same letters, for the same reason
 
 
 class Reference(Text):
     """The merchant's own name for an order. It must not look like one of our ids."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            longest=64, pattern=REFERENCE, what="1 to 64 of A-Z a-z 0-9 _ . : -", **kwargs
-        )
+        super().__init__(longest=64, pattern=REFERENCE, what=SKU_WORDS, **kwargs)
         self.described["not"] = {"type": "string", "pattern": f"^{OUR_SHAPE.pattern}$"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -52,7 +51,7 @@ class Quantity(fields.Integer):
 
 
 class Item(Strict):
-    sku = Text(longest=64, pattern=REFERENCE, what="1 to 64 of A-Z a-z 0-9 _ . : -")
+    sku = Text(longest=64, pattern=SKU, what=SKU_WORDS)
     name = Text(longest=200, required=True)
     quantity = Quantity()
     unit_amount = Amount(required=True)
@@ -99,6 +98,36 @@ class OrderCreate(Strict):
         if amount > MAX_AMOUNT:
             raise ValidationError(f"The items come to {amount}; {MAX_AMOUNT} is the most.", "items")
         check_money(amount, data["currency"])
+
+
+class OrderUpdate(Strict):
+    """What is left out stays as it is. `items` and `amount` replace each other."""
+
+    described: ClassVar[dict[str, Any]] = {
+        "not": {"required": ["items", "amount"]},
+        "allOf": EXACT,
+        "examples": [{"customer_email": "shopper@example.com"}],
+    }
+
+    reference = Reference()
+    currency = Currency()
+    items = fields.List(fields.Nested(Item), validate=validate.Length(min=1, max=MAX_ITEMS))
+    amount = Amount()
+    customer_email = fields.Email(
+        allow_none=True, validate=lambda text: check_text(text, longest=254)
+    )
+    metadata = Metadata()
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_amount(self, data: dict[str, Any], **_: Any) -> None:
+        if "items" in data and "amount" in data:
+            raise ValidationError("Give either items or an amount, not both.", "amount")
+
+
+class OrderCancel(Strict):
+    described: ClassVar[dict[str, Any]] = {"examples": [{"reason": "The shopper changed her mind"}]}
+
+    reason = Text(longest=500, load_default=None)
 
 
 def total(order: dict[str, Any]) -> int:

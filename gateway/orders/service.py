@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
+from gateway.inventory import service as inventory
 from gateway.kernel.db import held
 from gateway.kernel.errors import Conflict, Invalid, NotFound
 from gateway.kernel.http import Caller, Reply
 from gateway.kernel.ids import is_id
+from gateway.kernel.money import MAX_AMOUNT, inexact
 from gateway.kernel.pages import Page, page
-from gateway.orders.models import Order, OrderStatus
+from gateway.orders.models import Order, OrderStatus, expiry
 from gateway.orders.schemas import total
 
 
@@ -21,6 +23,12 @@ class DuplicateOrder(Conflict):
     """A reference names one order per merchant and mode. Use another, or send the same content."""
 
     code, title = "duplicate_order", "Another order has this reference."
+
+
+class OrderNotModifiable(Conflict):
+    """An order can be changed until somebody begins to pay it. Cancel it, and make a new one."""
+
+    code, title = "order_not_modifiable", "The order cannot be changed any more."
 
 
 def _named(column: str) -> Select[Order]:
@@ -57,9 +65,12 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Order]:
 
 
 def begin(tx: Session, caller: Caller, body: dict[str, Any]) -> Order | None:
-    """A new order, or None if the reference is taken."""
-    return Order.start_once(
+    """A new order with its stock reserved, or None if the reference is taken."""
+    end = expiry(tx)
+    order = Order.start_once(
         tx,
+        due_at=end,
+        expires_at=end,
         merchant_id=caller.merchant_id,
         livemode=caller.livemode,
         reference=body["reference"],
@@ -69,6 +80,45 @@ def begin(tx: Session, caller: Caller, body: dict[str, Any]) -> Order | None:
         customer_email=body["customer_email"],
         meta=body["metadata"],
     )
+    if order is not None:
+        inventory.reserve(tx, order)
+    return order
+
+
+def update(tx: Session, caller: Caller, name: str, body: dict[str, Any]) -> Order:
+    """Change what is sent and leave the rest; the reservation follows the items."""
+    order = hold(tx, caller, name)
+    if order is None:
+        raise missing(name)
+    if body.get("reference", order.reference) != order.reference:
+        raise Invalid.param("reference", "Cannot be changed: it is what the order is known by.")
+    if order.status != OrderStatus.CREATED:
+        raise OrderNotModifiable(
+            f"Order {order.id} is {order.status}; only a created one, which nobody has begun to"
+            " pay, can be changed."
+        )
+    changes = _changes(order, body)
+    if changes:
+        order.record("order.updated", **changes)
+        inventory.reserve(tx, order)
+    return order
+
+
+def _changes(order: Order, body: dict[str, Any]) -> dict[str, Any]:
+    """What will be different, by column."""
+    wanted = {
+        "currency": body.get("currency", order.currency),
+        "items": [] if "amount" in body else body.get("items", order.items),
+        "customer_email": body.get("customer_email", order.customer_email),
+        "meta": body.get("metadata", order.meta),
+    }
+    amount = total({"items": wanted["items"], "amount": body.get("amount", order.amount)})
+    if amount > MAX_AMOUNT:
+        raise Invalid.param("items", f"The items come to {amount}; {MAX_AMOUNT} is the most.")
+    if why := inexact(amount, wanted["currency"]):
+        raise Invalid.param("amount", why)
+    wanted["amount"] = amount
+    return {name: value for name, value in wanted.items() if value != getattr(order, name)}
 
 
 def _same(order: Order, body: dict[str, Any]) -> bool:
@@ -84,8 +134,12 @@ def find(tx: Session, caller: Caller, name: str) -> Order | None:
 def get(tx: Session, caller: Caller, name: str) -> Order:
     order = find(tx, caller, name)
     if order is None:
-        raise NotFound(f"There is no order with the id or reference {name!r}.")
+        raise missing(name)
     return order
+
+
+def missing(name: str) -> NotFound:
+    return NotFound(f"There is no order with the id or reference {name!r}.")
 
 
 def hold(tx: Session, caller: Caller, name: str) -> Order | None:

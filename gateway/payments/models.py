@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gateway.kernel.asking import Asking
 from gateway.kernel.db import Base
 from gateway.kernel.stateful import Recorded, Transitions
 from gateway.merchants.models import Merchant
@@ -63,11 +64,20 @@ TRANSITIONS: Transitions = {
 
 LIVE = (S.PENDING, S.REQUIRES_ACTION, S.PROCESSING, S.AUTHORIZED)  # payable, or about to be paid
 OPEN = (*LIVE, S.REVIEW)  # not at an end
+ENDED = (S.FAILED, S.EXPIRED, S.CANCELLED)  # without money
 
 
-class Payment(Recorded, Base):
+class Resolution(StrEnum):
+    """What an operator has decided about a payment under review."""
+
+    ACCEPT = "accept"  # what Stripe reports is right
+    REFUND = "refund"  # give back whatever was taken
+
+
+class Payment(Recorded, Asking, Base):
     __tablename__ = "payments"
     KIND, PREFIX, TRANSITIONS, SCHEMA = "payment", "pay", TRANSITIONS, PaymentSchema()
+    ASKS_FOR = "session"
 
     merchant_id: Mapped[str] = mapped_column(ForeignKey(Merchant.id))
     order_id: Mapped[str] = mapped_column(ForeignKey(Order.id))
@@ -85,16 +95,22 @@ class Payment(Recorded, Base):
     checkout_url: Mapped[str | None]
     failure_code: Mapped[str | None]
     failure_message: Mapped[str | None]
-    cancel_requested_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]  # a wish, until Stripe has decided
+    expire_at: Mapped[datetime | None]  # nobody may pay it any more
 
     stripe_session_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_intent_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_failed_charge_id: Mapped[str | None]  # the decline that was told last
-    # What Stripe was asked, frozen before the first call: text, since the order of keys counts.
-    session_params: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    session_requested_at: Mapped[datetime | None]
-    session_attempt: Mapped[int] = mapped_column(default=1)  # the last part of Stripe's key
-    session_look_first: Mapped[bool] = mapped_column(default=False)
+    request_params: Mapped[dict[str, Any] | None] = mapped_column(
+        "session_params", JSON(none_as_null=True)
+    )
+    requested_at: Mapped[datetime | None] = mapped_column("session_requested_at")
+    request_number: Mapped[int] = mapped_column("session_attempt", default=1)
+    look_first: Mapped[bool] = mapped_column("session_look_first", default=False)
+    # Amount, currency and mode: as Stripe reports them under review, and as an operator took them.
+    reported: Mapped[dict[str, Any] | None]
+    accepted: Mapped[dict[str, Any] | None]
+    resolution: Mapped[str | None]
     checked_at: Mapped[datetime | None]  # when Stripe last answered about it
 
     __table_args__ = (
@@ -123,6 +139,22 @@ class Payment(Recorded, Base):
             "0 <= amount_refunded AND amount_refunded <= amount_captured", name="refunded"
         ),
     )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the order is to be paid by this one."""
+        return self.status in LIVE and self.cancel_requested_at is None
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether Stripe has never heard of it: it can end without proof."""
+        return self.status == S.PENDING and self.requested_at is None
+
+    @property
+    def received_in(self) -> str:
+        """The currency that Stripe has taken: ours, but for a payment that was under review."""
+        figures = self.accepted or self.reported or {}
+        return str(figures.get("currency", self.currency))
 
 
 class StripeCall(Base):

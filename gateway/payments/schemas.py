@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from gateway.kernel.fields import (
     PORT,
+    SHOWN_FAILURE,
     SHOWN_PAIRS,
     Metadata,
     PageQuery,
@@ -15,31 +16,42 @@ from gateway.kernel.fields import (
     Strict,
     Text,
     Time,
+    dump_failure,
 )
 from gateway.kernel.ids import OUR_SHAPE, is_id
 from gateway.kernel.money import EXACT, Amount, Currency, any_case, check_money
 from gateway.kernel.seal import derive
 
-METHODS = ("card", "upi")
+METHODS = ("card", "upi", "sepa_debit")
 CAPTURE_METHODS = ("automatic", "manual")
 _NAME = r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,64}"
 _VPA = r"[A-Za-z0-9][A-Za-z0-9.\-_]{1,254}@[A-Za-z][A-Za-z0-9]{1,63}"
 # What `ReturnUrl` takes, but for IPv6 and odd spellings.
 _URL = rf"^https?://[A-Za-z0-9_.-]+(?::{PORT})?(?:[/?#][!-\[\]-~]*)?$"
 
-_UPI = {"properties": {"method": {"const": "upi"}}, "required": ["method"]}
+# Banks pay with these at once or in days, never on approval, and in one currency.
+CURRENCY_OF = {"upi": "INR", "sepa_debit": "EUR"}
+
+
+def _by(method: str) -> dict[str, Any]:
+    return {"properties": {"method": {"const": method}}, "required": ["method"]}
+
+
 # `check_together`, as JSON Schema.
 _TOGETHER = [
-    {"if": {"properties": {"vpa": {"type": "string"}}, "required": ["vpa"]}, "then": _UPI},
-    {
-        "if": _UPI,
-        "then": {
-            "properties": {
-                "capture_method": {"const": "automatic"},
-                "currency": {"pattern": any_case(["INR"])},
-            }
-        },
-    },
+    {"if": {"properties": {"vpa": {"type": "string"}}, "required": ["vpa"]}, "then": _by("upi")},
+    *(
+        {
+            "if": _by(method),
+            "then": {
+                "properties": {
+                    "capture_method": {"const": "automatic"},
+                    "currency": {"pattern": any_case([currency])},
+                }
+            },
+        }
+        for method, currency in CURRENCY_OF.items()
+    ),
     *EXACT,
 ]
 # Of our ids only an order's may stand where an order is named.
@@ -105,21 +117,18 @@ class PaymentCreate(Strict):
     def check_together(self, data: dict[str, Any], **_: Any) -> None:
         if data["vpa"] and data["method"] != "upi":
             raise ValidationError("Is only for method upi.", "vpa")
-        if data["method"] == "upi" and data["capture_method"] == "manual":
-            raise ValidationError("UPI cannot be captured later; use automatic.", "capture_method")
-        if data["method"] == "upi" and data["currency"] not in (None, "INR"):
-            raise ValidationError("UPI takes INR only.", "currency")
+        method = data["method"]
+        if method in CURRENCY_OF and data["capture_method"] == "manual":
+            why = f"{method} cannot be captured later; use automatic."
+            raise ValidationError(why, "capture_method")
+        if method in CURRENCY_OF and data["currency"] not in (None, CURRENCY_OF[method]):
+            raise ValidationError(f"{method} takes {CURRENCY_OF[method]} only.", "currency")
         if data["amount"] and data["currency"]:
             check_money(data["amount"], data["currency"])
         if is_id(data["order_id"]) and not is_id(data["order_id"], "ord"):
             raise ValidationError("Is the id of something else than an order.", "order_id")
 
 
-_SHOWN_FAILURE = {
-    "type": ["object", "null"],
-    "properties": {"code": {"type": "string"}, "message": {"type": ["string", "null"]}},
-    "required": ["code", "message"],
-}
 _SHOWN_CERTAINTY = {"type": "string", "enum": ["confirmed", "unconfirmed"]}
 
 
@@ -139,8 +148,9 @@ class PaymentSchema(Resource):
     amount_captured = fields.Integer()
     amount_refunded = fields.Integer()
     checkout_url = fields.String(allow_none=True)
+    cancel_requested_at = Time(allow_none=True)
     attempt = fields.Integer()
-    failure = fields.Method("dump_failure", metadata=_SHOWN_FAILURE)
+    failure = fields.Function(dump_failure, metadata=SHOWN_FAILURE)
     certainty = fields.Method("dump_certainty", metadata=_SHOWN_CERTAINTY)
     next_check_at = Time(attribute="due_at", allow_none=True)
     metadata = fields.Dict(attribute="meta", metadata=SHOWN_PAIRS)
@@ -148,14 +158,9 @@ class PaymentSchema(Resource):
     updated_at = Time()
     livemode = fields.Boolean()
 
-    def dump_failure(self, payment: Any) -> dict[str, str | None] | None:
-        if payment.failure_code is None:
-            return None
-        return {"code": payment.failure_code, "message": payment.failure_message}
-
     def dump_certainty(self, payment: Any) -> str:
         """A question to Stripe without an answer means that its truth may be ahead of ours."""
-        asked = payment.status == "pending" and payment.session_requested_at is not None
+        asked = payment.status == "pending" and payment.requested_at is not None
         in_vain = payment.attempts > 1 or (payment.attempts and payment.leased_until is None)
         return "unconfirmed" if asked or in_vain else "confirmed"
 

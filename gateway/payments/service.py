@@ -6,23 +6,22 @@ Every function runs inside the caller's transaction and never talks to the netwo
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, bindparam, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no change of state
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import now
+from gateway.kernel.db import held, lock, now
 from gateway.kernel.due import Claim
 from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
 from gateway.orders import service as orders
+from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment, PaymentStatus, StripeCall
-from gateway.processor.types import CheckoutSession, SessionRequest
+from gateway.processor.types import CheckoutSession
+from gateway.settings import settings
 
 S = PaymentStatus
-
-# Stripe keeps the answer to a key for at least a day. Until then the same question is safe.
-SAME_KEY_HOURS = 20
 
 # What Stripe's words for an intent mean to us, wherever its session stands.
 FROM_INTENT = {
@@ -75,48 +74,54 @@ def verdict(session: CheckoutSession) -> PaymentStatus:
         return FROM_INTENT[said]
     if session.status == "expired":  # Stripe cancels its intent as well
         return S.EXPIRED
-    if said == "canceled":
-        return S.CANCELLED
+    if session.intent is not None and said == "canceled":
+        # Stripe's own words for money that was held and that nobody took in time.
+        by_time = session.intent.cancellation_reason in ("automatic", "expired")
+        return S.EXPIRED if by_time else S.CANCELLED
     if session.status == "complete":
         return S.FAILED if said == "requires_payment_method" else S.PROCESSING
     return S.REQUIRES_ACTION
 
 
-def mismatch(payment: Payment, session: CheckoutSession) -> str | None:
-    """In words, how what Stripe reports differs from what we asked; None when it does not."""
-    ours = (payment.amount, payment.currency, payment.livemode)
-    theirs = [(session.amount_total, session.currency, session.livemode)]
-    if session.intent is not None:
-        theirs.append((session.intent.amount, session.intent.currency, session.intent.livemode))
-    for amount, currency, livemode in theirs:
-        if (amount, currency, livemode) != ours:
-            mode = "live" if livemode else "test"
-            return f"Stripe reports {amount} {currency} in {mode} mode."
-    return None
+def mismatch(payment: Payment, session: CheckoutSession) -> dict[str, Any] | None:
+    """The figures Stripe reports, if they are neither ours nor what an operator has accepted."""
+    intent = session.intent
+    theirs = [_figures(session.amount_total, session.currency, session.livemode)]
+    if intent is not None:
+        theirs.append(_figures(intent.amount, intent.currency, intent.livemode))
+        if intent.status == "succeeded" and payment.capture_method == "automatic":
+            theirs.append(_figures(intent.amount_received, intent.currency, intent.livemode))
+    if payment.accepted is not None:  # then the last of them is what counts
+        return theirs[-1] if theirs[-1] != payment.accepted else None
+    ours = _figures(payment.amount, payment.currency, payment.livemode)
+    return next((each for each in reversed(theirs) if each != ours), None)
 
 
-def session_request(tx: Session, payment: Payment, params: dict[str, Any]) -> SessionRequest:
-    """The question to Stripe, frozen in the row before it is asked for the first time."""
-    if payment.session_params is None:
-        payment.session_params = params
-        payment.session_requested_at = now(tx)
-    asked_at = payment.session_requested_at
-    assert asked_at is not None  # noqa: S101 - written together with the parameters
-    return SessionRequest(
-        payment_id=payment.id,
-        params=payment.session_params,
-        idempotency_key=f"session:{payment.id}:{payment.session_attempt}",
-        asked_at=asked_at,
-        look_first=payment.session_look_first
-        or now(tx) - asked_at > timedelta(hours=SAME_KEY_HOURS),
-    )
+def _figures(amount: int, currency: str, livemode: bool) -> dict[str, Any]:
+    return {"amount": amount, "currency": currency, "livemode": livemode}
 
 
-def next_session_attempt(tx: Session, payment: Payment) -> None:
-    """Stripe was asked and has no such session: only now may it be asked under a new key."""
-    payment.session_attempt += 1
-    payment.session_requested_at = now(tx)
-    payment.session_look_first = False
+def let_go(tx: Session, payment: Payment) -> None:
+    """Nobody is to pay it any more: at once if Stripe has never heard of it, else a wish, which
+    comes true when Stripe has ended it.
+    """
+    if payment.is_unasked:
+        payment.transition_to(S.CANCELLED, due_at=None)
+    elif payment.cancel_requested_at is None:
+        payment.record(
+            "payment.updated", cancel_requested_at=now(tx), due_at=now(tx), checkout_url=None
+        )
+
+
+def begin(tx: Session, payment: Payment) -> None:
+    """Have it asked for at Stripe, now that it need not wait for another."""
+    payment.due_at = now(tx)
+    payment.expire_at = expiry(tx)
+
+
+def expiry(tx: Session) -> datetime:
+    """Until when a payment that begins now can be paid."""
+    return now(tx) + timedelta(seconds=settings().payment_ttl)
 
 
 def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> None:
@@ -133,11 +138,13 @@ def match(
     return None if found is None else Meant(*found)
 
 
-def note_call(tx: Session, claimed: Claim[Payment], outcome: str, detail: str | None) -> None:
+def note_call(
+    tx: Session, claimed: Claim[Any], payment_id: str, outcome: str, detail: str | None = None
+) -> None:
     """Keep what a question to Stripe came to, for who asks later what happened."""
     tx.add(
         StripeCall(
-            payment_id=claimed.row.id,
+            payment_id=payment_id,
             task=tx.info["actor"].removeprefix("task:"),
             number=claimed.lease,
             asked_at=claimed.at,
@@ -159,6 +166,26 @@ def get(tx: Session, caller: Caller, payment_id: str) -> Payment:
     return payment
 
 
+def order_of(tx: Session, payment_id: str) -> str:
+    """Never changes, so that it can be read before anything is locked."""
+    order_id = tx.scalar(select(Payment.order_id).filter_by(id=payment_id))
+    if order_id is None:
+        raise NotFound(f"There is no payment {payment_id!r}.")
+    return order_id
+
+
+def hold(tx: Session, caller: Caller, payment_id: str) -> Payment:
+    """As `get`, locked below its order."""
+    order_id = get(tx, caller, payment_id).order_id
+    lock(tx, Order, order_id)
+    return lock(tx, Payment, payment_id)
+
+
+def hold_all(tx: Session, order: Order) -> list[Payment]:
+    """Every payment of an order that is held already, oldest first."""
+    return list(tx.scalars(held(select(Payment).filter_by(order_id=order.id).order_by(Payment.id))))
+
+
 def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
     mine = select(Payment).filter_by(merchant_id=caller.merchant_id, livemode=caller.livemode)
     if query["status"] not in (None, *PaymentStatus):
@@ -176,12 +203,16 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 def make_open_due(tx: Session, *, before: datetime, per_second: int) -> int:
     """Have every payment that is not at an end looked at, spread so that Stripe is not flooded.
 
-    Takes those created up to `before`; one that waits for another to end is owed nothing yet.
+    Takes those created up to `before`, and ended ones that still wait for a refund or a dispute;
+    one that waits for another to end is owed nothing yet.
     Returns how many there are.
     """
     table = Payment.__table__.c
-    turn = func.row_number().over(order_by=(table.checked_at.nulls_first(), table.id))
-    ranked = select(table.id, turn.label("turn")).where(*_unfinished(before)).subquery()
+    # Locked in the order in which settlement locks those of an order.
+    free = select(table.id, table.checked_at).where(*_unfinished(before)).order_by(table.id)
+    locked = free.with_for_update(key_share=True).cte("locked")
+    turn = func.row_number().over(order_by=(locked.c.checked_at.nulls_first(), locked.c.id))
+    ranked = select(locked.c.id, turn.label("turn")).subquery()
     when = func.gateway_now() + ranked.c.turn * timedelta(seconds=1 / per_second)
     moved = tx.execute(
         bulk_update(Payment)
@@ -200,5 +231,5 @@ def unchecked(tx: Session, *, since: datetime) -> int:
 
 
 def _unfinished(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    begun = or_(Payment.due_at.is_not(None), Payment.stripe_session_id.is_not(None))
-    return (Payment.status.in_(OPEN), Payment.created_at < before, begun)
+    known = and_(Payment.status.in_(OPEN), Payment.stripe_session_id.is_not(None))
+    return (or_(Payment.due_at.is_not(None), known), Payment.created_at < before)

@@ -1,4 +1,4 @@
-"""Stripe, in our words: Checkout Sessions and payment intents.
+"""Stripe, in our words: the connection, and Checkout Sessions.
 
 One client and one connection pool per process, explicit timeouts, telemetry off. Every POST
 carries an idempotency key of ours. Raises only `ProcessorError`s; never called in a transaction.
@@ -6,6 +6,7 @@ Sources: docs.stripe.com/api (idempotent requests, errors), API version below.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -14,18 +15,19 @@ import requests
 import stripe
 from requests.adapters import HTTPAdapter
 
+from gateway.kernel.asking import Request
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import assert_no_transaction
+from gateway.processor.answers import to_dispute, to_refund, to_session
 from gateway.processor.types import (
     CheckoutSession,
-    Failure,
-    Intent,
     Misconfigured,
     NotThere,
     ProcessorError,
     Refused,
     Replayed,
-    SessionRequest,
+    StripeDispute,
+    StripeRefund,
     Unanswered,
 )
 from gateway.settings import settings
@@ -34,7 +36,7 @@ API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT = 3.0
 POOL_SIZE = 16  # connections kept; as many threads as a worker process is likely to have
 NETWORK_RETRIES = 1  # the quick net; the slow one is the row's due time
-# One call tells everything about a payment.
+# One call tells everything about a payment, but for disputes and more than ten refunds.
 EXPAND_INTENT = ["payment_intent.latest_charge.refunds"]
 # Stripe's clock and ours may differ a little when a session is looked up by its birth.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -43,7 +45,7 @@ T = TypeVar("T")
 
 
 @cache
-def _client() -> stripe.StripeClient:
+def connected() -> stripe.StripeClient:
     stripe.enable_telemetry = False
     session = requests.Session()
     pool = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_SIZE)
@@ -109,19 +111,19 @@ def _line(currency: str, name: str, unit_amount: int, quantity: int) -> dict[str
     return {"quantity": quantity, "price_data": price}
 
 
-def open_session(request: SessionRequest) -> CheckoutSession:
+def open_session(request: Request) -> CheckoutSession:
     """Create the session, or find the one that an unanswered call has made.
 
     Raises `NotThere` when it was looked for and does not exist.
     """
     if request.look_first:
-        found = find_session(payment_id=request.payment_id, asked_at=request.asked_at)
+        found = find_session(payment_id=request.row_id, asked_at=request.asked_at)
         if found is None:
-            raise NotThere(f"Stripe has no session for {request.payment_id}.")
+            raise NotThere(f"Stripe has no session for {request.row_id}.")
         return found
-    created = _ask(
+    created = ask(
         "create session",
-        lambda: _client().v1.checkout.sessions.create(
+        lambda: connected().v1.checkout.sessions.create(
             params=request.params,  # type: ignore[arg-type]
             options={"idempotency_key": request.idempotency_key},
         ),
@@ -134,37 +136,64 @@ def find_session(*, payment_id: str, asked_at: datetime) -> CheckoutSession | No
     since = int((asked_at - CLOCK_SKEW).timestamp())
 
     def search() -> stripe.checkout.Session | None:
-        listed = _client().v1.checkout.sessions.list(
+        listed = connected().v1.checkout.sessions.list(
             params={"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent"]}
         )
         pages = listed.auto_paging_iter()
         return next((each for each in pages if each.client_reference_id == payment_id), None)
 
     try:
-        found = _ask("list sessions", search)
+        found = ask("list sessions", search)
     except Refused as refusal:  # says nothing about the session that is looked for
         raise Unanswered("list sessions: refused", str(refusal)) from None
     return None if found is None else to_session(found)
 
 
 def fetch_session(session_id: str) -> CheckoutSession:
-    """The present state of a session and its intent, in one call."""
-    return to_session(
-        _ask(
-            "retrieve session",
-            lambda: _client().v1.checkout.sessions.retrieve(
-                session_id, params={"expand": list(EXPAND_INTENT)}
-            ),
-        )
+    """The present state of a session, its intent, refunds and disputes: in one call, mostly."""
+    found = ask(
+        "retrieve session",
+        lambda: connected().v1.checkout.sessions.retrieve(
+            session_id, params={"expand": list(EXPAND_INTENT)}
+        ),
     )
+    session = to_session(found)
+    intent = found.payment_intent
+    charge = intent.latest_charge if isinstance(intent, stripe.PaymentIntent) else None
+    if session.intent is None or not isinstance(charge, stripe.Charge):
+        return session
+    intent_now = session.intent
+    if charge.refunds is not None and charge.refunds.has_more:
+        intent_now = replace(intent_now, refunds=refunds_of(intent_now.id))
+    if charge.disputed:
+        intent_now = replace(intent_now, disputes=_disputes_of(intent_now.id))
+    return replace(session, intent=intent_now)
+
+
+def refunds_of(intent_id: str) -> tuple[StripeRefund, ...]:
+    """All of them, oldest first."""
+
+    def every() -> list[stripe.Refund]:
+        params: Any = {"payment_intent": intent_id, "limit": 100}
+        return list(connected().v1.refunds.list(params=params).auto_paging_iter())
+
+    return tuple(to_refund(each) for each in reversed(ask("list refunds", every)))
+
+
+def _disputes_of(intent_id: str) -> tuple[StripeDispute, ...]:
+    def every() -> list[stripe.Dispute]:
+        params: Any = {"payment_intent": intent_id, "limit": 100}
+        return list(connected().v1.disputes.list(params=params).auto_paging_iter())
+
+    return tuple(to_dispute(each) for each in reversed(ask("list disputes", every)))
 
 
 def expire_session(session_id: str, *, idempotency_key: str) -> CheckoutSession:
     """End an open session, so that nobody can pay it. `Refused` when it is not open any more."""
     return to_session(
-        _ask(
+        ask(
             "expire session",
-            lambda: _client().v1.checkout.sessions.expire(
+            lambda: connected().v1.checkout.sessions.expire(
                 session_id,
                 params={"expand": ["payment_intent"]},
                 options={"idempotency_key": idempotency_key},
@@ -173,48 +202,7 @@ def expire_session(session_id: str, *, idempotency_key: str) -> CheckoutSession:
     )
 
 
-def fetch_intent(intent_id: str) -> Intent:
-    return to_intent(
-        _ask("retrieve intent", lambda: _client().v1.payment_intents.retrieve(intent_id))
-    )
-
-
-def to_session(found: stripe.checkout.Session) -> CheckoutSession:
-    intent = found.payment_intent
-    return CheckoutSession(
-        id=found.id,
-        status=str(found.status),
-        url=found.url,
-        payment_id=found.client_reference_id,
-        amount_total=found.amount_total or 0,
-        currency=(found.currency or "").upper(),
-        livemode=found.livemode,
-        intent=to_intent(intent) if isinstance(intent, stripe.PaymentIntent) else None,
-    )
-
-
-def to_intent(found: stripe.PaymentIntent) -> Intent:
-    error = found.last_payment_error
-    failure = None
-    if error is not None:
-        code = getattr(error, "decline_code", None) or getattr(error, "code", None)
-        failure = Failure(
-            code=str(code or "declined"),
-            message=str(getattr(error, "message", None) or "The payment was declined."),
-            charge_id=getattr(error, "charge", None),
-        )
-    return Intent(
-        id=found.id,
-        status=str(found.status),
-        amount=found.amount,
-        amount_received=found.amount_received,
-        currency=found.currency.upper(),
-        livemode=found.livemode,
-        failure=failure,
-    )
-
-
-def _ask(what: str, call: Callable[[], T]) -> T:
+def ask(what: str, call: Callable[[], T]) -> T:
     """Call Stripe; say of an error only what it proves."""
     assert_no_transaction()
     crashpoint(f"stripe {what} before")

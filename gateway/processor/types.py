@@ -11,7 +11,6 @@ ProcessorError
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,37 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class StripeRefund:
+    """`refund_id` and `payment_id` are ours, if it was us who asked for it."""
+
+    id: str
+    status: str  # pending | requires_action | succeeded | failed | canceled
+    amount: int
+    currency: str
+    reason: str | None = None
+    failure_reason: str | None = None
+    refund_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StripeDispute:
+    """`status` is Stripe's word; those of an inquiry begin with `warning_`."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    reason: str | None = None
+    respond_by: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Intent:
-    """Amounts in minor units; currency upper case; `status` is Stripe's word."""
+    """Amounts in minor units; currency upper case; `status` is Stripe's word.
+
+    Refunds and disputes are those of the last charge, oldest first; an answer that was not asked
+    for them has none, so their absence proves nothing.
+    """
 
     id: str
     status: str
@@ -34,6 +62,9 @@ class Intent:
     currency: str
     livemode: bool
     failure: Failure | None = None
+    cancellation_reason: str | None = None
+    refunds: tuple[StripeRefund, ...] = ()
+    disputes: tuple[StripeDispute, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,17 +79,6 @@ class CheckoutSession:
     currency: str
     livemode: bool
     intent: Intent | None = None
-
-
-@dataclass(frozen=True)
-class SessionRequest:
-    """One question: the same parameters and key on every try of one business attempt."""
-
-    payment_id: str
-    params: dict[str, Any]
-    idempotency_key: str
-    asked_at: datetime
-    look_first: bool
 
 
 @dataclass(frozen=True)

@@ -6,110 +6,115 @@ lost meanwhile writes nothing: whoever has it now asks again.
 
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gateway.kernel.db import lock, now
+from gateway.kernel.db import now
 from gateway.kernel.due import Claim, is_ours, postpone, settle
-from gateway.orders.models import Order, OrderStatus
 from gateway.payments import service as payments
-from gateway.payments.models import LIVE, Payment, PaymentStatus
+from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.processor.types import CheckoutSession, Failure, NotThere, Refused, Replayed
-from gateway.settings import settings
+from gateway.settlement import compensate, decide, movements
+from gateway.settlement.holding import family
 
 S = PaymentStatus
-ENDED_UNPAID = (S.FAILED, S.EXPIRED, S.CANCELLED)
-# Money is under way, or the shopper may still pay: look again even if no webhook comes.
-POLLED = (S.REQUIRES_ACTION, S.PROCESSING)
-DUPLICATE = "The order was paid or cancelled before: this payment must be refunded by hand."
+# The shopper has done her part: what was to take the payment's place comes too late.
+PAID = (S.PROCESSING, S.AUTHORIZED, S.SUCCEEDED)
 
 
 def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> bool:
     """Write down Stripe's answer and settle the claim. False if the claim was lost."""
-    order, payment = _hold(tx, claimed)
+    order, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
     if not is_ours(payment, claimed):
         return False
+    before = payment.status
+    wrong = payments.mismatch(payment, session)
+    said = payments.verdict(session)
+    status = decide.target(payment, said, wrong)
+    # Settled before the row moves, so that the event shows when Stripe is asked next.
+    settle(tx, payment, claimed, due_in=decide.next_look(tx, payment, session, said))
+    _learn(tx, payment, session)
+    if status in PAID and payment.cancel_requested_at is not None:
+        _lapse(tx, payment, every)
+    if status is not None:
+        payment.transition_to(status, **_changes(payment, status, session, wrong))
+        if status == S.SUCCEEDED:
+            compensate.after_success(tx, order, payment, every)
+    told = _rest(tx, payment, session)
+    if payment.status != before:
+        compensate.after_end(tx, order, every)
+    payment.needs_attention = decide.attention(tx, payment, wrong)
+    if payment.status != before or told or claimed.attempts > 1:
+        outcome = "declined" if told else payment.status
+        payments.note_call(tx, claimed, payment.id, outcome, payment.needs_attention)
+    return True
+
+
+def _learn(tx: Session, payment: Payment, session: CheckoutSession) -> None:
     payment.stripe_session_id = session.id
     payment.checked_at = now(tx)
     if session.intent is not None:
         payment.stripe_intent_id = session.intent.id
-    status = payments.verdict(session)
-    wrong = payments.mismatch(payment, session)
-    moves = wrong is None and payment.can(status) and payment.status != S.REVIEW
-    polled = (status if moves else payment.status) in POLLED and wrong is None
-    # Settled before the row moves, so that the event shows when Stripe is asked next.
-    settle(
-        tx,
-        payment,
-        claimed,
-        due_in=settings().poll_seconds if polled else None,
-        attention=wrong or _kept(payment),
-    )
-    before, declined = payment.status, False
-    if wrong is not None and payment.can(S.REVIEW):
-        payment.transition_to(S.REVIEW, checkout_url=None)
-    elif moves:
-        payment.transition_to(status, **_changes(status, session))
-        _order_after(tx, order, payment)
-    elif status == S.REQUIRES_ACTION == payment.status and session.intent is not None:
-        declined = _decline(payment, session.intent.failure)
-    if payment.status != before or declined or claimed.attempts > 1:
-        payments.note_call(tx, claimed, "declined" if declined else payment.status, wrong)
-    return True
 
 
-def _kept(payment: Payment) -> str | None:
-    """What only a person can settle stays, however often Stripe is asked in the meantime."""
-    by_rule = payment.status == S.REVIEW or payment.needs_attention == DUPLICATE
-    return payment.needs_attention if by_rule else None
+def _lapse(tx: Session, payment: Payment, every: list[Payment]) -> None:
+    """What was to take this payment's place is cancelled, and this one goes on."""
+    waiting = [each for each in every if each.is_unasked and each is not payment]
+    for each in waiting:
+        payments.let_go(tx, each)
+    if waiting:
+        tx.flush()  # the place of the order's one live payment is free
+        payment.cancel_requested_at = None
 
 
-def refuse(tx: Session, claimed: Claim[Payment], error: Refused) -> bool:
-    """Stripe will not have this session, which proves that nobody can pay it."""
-    order, payment = _hold(tx, claimed)
-    if not is_ours(payment, claimed):
-        return False
-    payment.checked_at = now(tx)
-    settle(tx, payment, claimed, due_in=None)
-    payment.transition_to(S.FAILED, failure_code=error.code, failure_message=error.message)
-    _order_after(tx, order, payment)
-    payments.note_call(tx, claimed, "refused", error.message)
-    return True
-
-
-def unanswered(tx: Session, claimed: Claim[Payment], error: Exception, *, attention: bool) -> bool:
-    """Unknown is never failed: the same question again, later."""
-    payment = lock(tx, Payment, claimed.row.id)
-    if not is_ours(payment, claimed):
-        return False
-    if isinstance(error, Replayed):
-        payment.session_look_first = True
-    if isinstance(error, NotThere):
-        payments.next_session_attempt(tx, payment)
-    payments.note_call(tx, claimed, "unanswered", str(error))
-    postpone(tx, payment, claimed, why=str(error), attention=attention)
-    return True
-
-
-def _hold(tx: Session, claimed: Claim[Payment]) -> tuple[Order, Payment]:
-    order = lock(tx, Order, claimed.row.order_id)
-    return order, lock(tx, Payment, claimed.row.id)
-
-
-def _changes(status: PaymentStatus, session: CheckoutSession) -> dict[str, Any]:
-    changes: dict[str, Any] = {"checkout_url": session.url if status == S.REQUIRES_ACTION else None}
+def _changes(
+    payment: Payment,
+    status: PaymentStatus,
+    session: CheckoutSession,
+    wrong: dict[str, Any] | None,
+) -> dict[str, Any]:
+    wished = payment.cancel_requested_at is not None
+    shown = session.url if status == S.REQUIRES_ACTION and not wished else None
+    changes: dict[str, Any] = {"checkout_url": shown}
+    received = session.intent.amount_received if session.intent else 0
     if status == S.SUCCEEDED:
-        received = session.intent.amount_received if session.intent else 0
         changes |= {
             "amount_captured": received,
             "failure_code": None,
             "failure_message": None,
             "cancel_requested_at": None,
+            "resolution": None,
         }
+    elif status == S.REVIEW:
+        changes |= {"amount_captured": received, "reported": wrong, "resolution": None}
     elif status == S.FAILED and session.intent is not None and session.intent.failure is not None:
         failure = session.intent.failure
         changes |= {"failure_code": failure.code, "failure_message": failure.message}
     return changes
+
+
+def _rest(tx: Session, payment: Payment, session: CheckoutSession) -> bool:
+    """What Stripe reports besides; True if the shopper was declined once more."""
+    intent = session.intent
+    if intent is None:
+        return False
+    movements.apply_capture(tx, payment, intent)
+    if payment.status == S.REVIEW:
+        payment.amount_captured = intent.amount_received
+    if payment.status in (S.SUCCEEDED, S.REFUNDED, S.REVIEW):
+        movements.apply_refunds(tx, payment, intent.refunds)
+        movements.apply_disputes(tx, payment, intent.disputes)
+    if payment.status == S.REVIEW and payment.resolution == Resolution.REFUND:
+        _give_back(tx, payment)
+    if payment.status != S.REQUIRES_ACTION or session.status != "open":
+        return False
+    return _decline(payment, intent.failure)
+
+
+def _give_back(tx: Session, payment: Payment) -> None:
+    """As an operator has decided: the review is over when all that was taken is back."""
+    compensate.give_back(tx, payment, compensate.REVIEWED)
+    if payment.amount_captured and payment.amount_refunded == payment.amount_captured:
+        payment.transition_to(S.REFUNDED)
 
 
 def _decline(payment: Payment, failure: Failure | None) -> bool:
@@ -129,20 +134,33 @@ def _decline(payment: Payment, failure: Failure | None) -> bool:
     return True
 
 
-def _order_after(tx: Session, order: Order, payment: Payment) -> None:
-    if payment.status == S.SUCCEEDED:
-        if not order.can(OrderStatus.PAYMENT_DONE):
-            payment.needs_attention = DUPLICATE
-            return
-        order.transition_to(OrderStatus.PAYMENT_DONE)
-        if order.items:
-            order.transition_to(OrderStatus.PACKAGING)
-    elif payment.status in ENDED_UNPAID and order.status == OrderStatus.PAYMENT_IN_PROGRESS:
-        others = select(Payment.id).where(
-            Payment.order_id == order.id,
-            Payment.id != payment.id,
-            Payment.status.in_((*LIVE, S.REVIEW)),
-        )
-        if tx.scalar(others.limit(1)) is None:
-            wished = order.cancel_requested_at is not None
-            order.transition_to(OrderStatus.CANCELLED if wished else OrderStatus.PAYMENT_FAILED)
+def refuse(tx: Session, claimed: Claim[Payment], error: Refused) -> bool:
+    """Stripe will not have this session, which proves that nobody can pay it."""
+    order, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
+    if not is_ours(payment, claimed):
+        return False
+    payment.checked_at = now(tx)
+    settle(tx, payment, claimed, due_in=None)
+    payment.transition_to(S.FAILED, failure_code=error.code, failure_message=error.message)
+    compensate.after_end(tx, order, every)
+    payments.note_call(tx, claimed, payment.id, "refused", error.message)
+    return True
+
+
+def unanswered(tx: Session, claimed: Claim[Payment], error: Exception, *, attention: bool) -> bool:
+    """Unknown is never failed: the same question again, later."""
+    order, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
+    if not is_ours(payment, claimed):
+        return False
+    payments.note_call(tx, claimed, payment.id, "unanswered", str(error))
+    if isinstance(error, NotThere) and payment.cancel_requested_at is not None:
+        settle(tx, payment, claimed, due_in=None)
+        payment.transition_to(S.CANCELLED, due_at=None)
+        compensate.after_end(tx, order, every)
+        return True
+    if isinstance(error, Replayed):
+        payment.look_first = True
+    if isinstance(error, NotThere):
+        payment.ask_anew(tx)
+    postpone(tx, payment, claimed, why=str(error), attention=attention)
+    return True

@@ -5,13 +5,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gateway.inventory import service as inventory
 from gateway.kernel.db import now
 from gateway.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gateway.kernel.http import Caller, Reply
 from gateway.kernel.ids import is_id
 from gateway.orders import service as orders
 from gateway.orders.models import Order, OrderStatus
-from gateway.payments.models import LIVE, Payment
+from gateway.payments import service as payments
+from gateway.payments.models import OPEN, Payment, PaymentStatus
+from gateway.payments.schemas import CURRENCY_OF
 
 PAYABLE = (OrderStatus.CREATED, OrderStatus.PAYMENT_FAILED)
 
@@ -43,7 +46,7 @@ class OrderAmountMismatch(Conflict):
 def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
     """201 with a new payment, due now; 200 with the live one if it has the same parameters."""
     order, attempts = _order(tx, caller, body)
-    live = next((each for each in attempts if _is_live(each)), None)
+    live = next((each for each in attempts if each.is_live), None)
     if live is not None:
         if _same(live, order, body):
             return Reply(live, 200)
@@ -51,12 +54,10 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
             f"Payment {live.id} is {live.status} over {live.amount} {live.currency}, by"
             f" {live.method or 'any method'}. Repeat its parameters, or wait until it has ended."
         )
-    _check_payable(order, body)
-    return Reply(_attempt(tx, order, attempts, body), 201)
-
-
-def _is_live(payment: Payment) -> bool:
-    return payment.status in LIVE and payment.cancel_requested_at is None
+    _check_payable(order, attempts, body)
+    names = ("method", "vpa", "capture_method", "return_url")
+    asked = {name: body[name] for name in names}
+    return Reply(attempt(tx, order, attempts, **asked, meta=body["metadata"]), 201)
 
 
 def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> tuple[Order, list[Payment]]:
@@ -109,7 +110,7 @@ def _same(payment: Payment, order: Order, body: dict[str, Any]) -> bool:
     )
 
 
-def _check_payable(order: Order, body: dict[str, Any]) -> None:
+def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) -> None:
     if order.status in (OrderStatus.PAYMENT_DONE, OrderStatus.PACKAGING):
         raise OrderAlreadyPaid(
             f"Order {order.id} is {order.status}. Make a new order to sell more."
@@ -117,17 +118,26 @@ def _check_payable(order: Order, body: dict[str, Any]) -> None:
     if order.status == OrderStatus.CANCELLED:
         raise OrderCancelled(f"Order {order.id} is cancelled. Make a new order.")
     if order.status not in PAYABLE:
-        raise PaymentInProgress(f"Order {order.id} has a payment under review; it must end first.")
+        first = next(each for each in attempts if each.status in OPEN)
+        ending = "under review" if first.status == PaymentStatus.REVIEW else "being cancelled"
+        raise PaymentInProgress(
+            f"Payment {first.id} of order {order.id} is {ending}. It must end first; POST"
+            f" /payments/{first.id}/retry makes the payment that follows it."
+        )
     asked = (body["amount"] or order.amount, body["currency"] or order.currency)
     if asked != (order.amount, order.currency):
         raise OrderAmountMismatch(
             f"Sent {asked[0]} {asked[1]}; order {order.id} is over {order.amount} {order.currency}."
         )
-    if body["method"] == "upi" and order.currency != "INR":
-        raise Invalid.param("method", f"UPI takes INR only; the order is in {order.currency}.")
+    only = CURRENCY_OF.get(body["method"])
+    if only not in (None, order.currency):
+        why = f"{body['method']} takes {only} only; the order is in {order.currency}."
+        raise Invalid.param("method", why)
 
 
-def _attempt(tx: Session, order: Order, before: list[Payment], body: dict[str, Any]) -> Payment:
+def attempt(tx: Session, order: Order, before: list[Payment], **asked: Any) -> Payment:
+    """The order's next payment: due now, or when those before it have ended."""
+    waits = any(each.status in OPEN for each in before)
     payment = Payment.start(
         tx,
         merchant_id=order.merchant_id,
@@ -137,12 +147,13 @@ def _attempt(tx: Session, order: Order, before: list[Payment], body: dict[str, A
         attempt=max((each.attempt for each in before), default=0) + 1,
         amount=order.amount,
         currency=order.currency,
-        method=body["method"],
-        vpa=body["vpa"],
-        capture_method=body["capture_method"],
-        return_url=body["return_url"],
-        meta=body["metadata"],
-        due_at=now(tx),
+        due_at=None if waits else now(tx),
+        expire_at=None if waits else payments.expiry(tx),
+        **asked,
     )
-    order.transition_to(OrderStatus.PAYMENT_IN_PROGRESS)
+    released = order.status == OrderStatus.PAYMENT_FAILED
+    if order.status != OrderStatus.PAYMENT_IN_PROGRESS:
+        order.transition_to(OrderStatus.PAYMENT_IN_PROGRESS)
+    if released:
+        inventory.reserve(tx, order)
     return payment

@@ -1,25 +1,51 @@
-"""What is asked of Stripe for a payment, from its row and its order."""
+"""What is asked of Stripe, from the rows. Frozen in the row that asks, before the first call."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from gateway.kernel.errors import NotFound
+from gateway.captures.models import Capture, CaptureStatus
+from gateway.kernel.asking import Request
+from gateway.kernel.db import now
+from gateway.kernel.due import Claim, is_ours, settle
 from gateway.orders.models import Order
-from gateway.payments import service as payments
-from gateway.payments.models import Payment
+from gateway.payments.models import ENDED, OPEN, Payment, PaymentStatus, Resolution
 from gateway.processor.client import session_params
-from gateway.processor.types import SessionRequest
+from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
+from gateway.settlement.holding import below, family
+
+S = PaymentStatus
+# Stripe takes no other words for why (docs.stripe.com/api/refunds/create, reason).
+STRIPE_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
-def session_request(tx: Session, payment: Payment) -> SessionRequest:
-    """The same question on every try: what was asked once is kept in the row."""
-    if payment.session_params is not None:
-        return payments.session_request(tx, payment, payment.session_params)
-    order = tx.get(Order, payment.order_id)
-    if order is None:
-        raise NotFound(f"There is no order {payment.order_id}.")
+class Intentions(NamedTuple):
+    """What is to be done to a session or its money before its state counts."""
+
+    expire: bool
+    void: bool
+
+
+def session_request(tx: Session, claimed: Claim[Payment]) -> Request | None:
+    """The same question on every try; None if nobody is to pay this payment now.
+
+    Read under the order's lock: what is asked for here can be paid as soon as Stripe has it.
+    """
+    order, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
+    if not is_ours(payment, claimed):
+        return None
+    others = any(each.status in OPEN for each in every if each is not payment)
+    if payment.status != S.PENDING or (payment.is_unasked and others):
+        settle(tx, payment, claimed, due_in=None)
+        return None
+    return payment.request(tx, payment.request_params or _session_params(order, payment))
+
+
+def _session_params(order: Order, payment: Payment) -> dict[str, Any]:
     back = f"{settings().base_url}/pay/return"
-    params = session_params(
+    return session_params(
         payment_id=payment.id,
         lines=_lines(order),
         currency=payment.currency,
@@ -30,10 +56,62 @@ def session_request(tx: Session, payment: Payment) -> SessionRequest:
         manual_capture=payment.capture_method == "manual",
         customer_email=order.customer_email,
     )
-    return payments.session_request(tx, payment, params)
 
 
 def _lines(order: Order) -> list[tuple[str, int, int]]:
     if not order.items:
         return [(f"Order {order.reference or order.id}", order.amount, 1)]
     return [(item["name"], item["unit_amount"], item["quantity"]) for item in order.items]
+
+
+def is_to_end(payment: Payment, *, at: datetime) -> bool:
+    """Whether anybody wants it to be ended at Stripe: a quick look, before anything is locked."""
+    late = payment.expire_at is not None and payment.expire_at <= at
+    wished = payment.cancel_requested_at is not None or payment.resolution == Resolution.REFUND
+    return late or wished or payment.status in ENDED
+
+
+def intentions(tx: Session, claimed: Claim[Payment]) -> Intentions:
+    """Money of a payment that has ended, or that is to end, is not kept on hold. One whose place
+    another waits for goes on if the shopper has authorised it.
+    """
+    _, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
+    wished = payment.cancel_requested_at is not None
+    followed = any(each.is_unasked for each in every if each is not payment)
+    rejected = payment.status == S.REVIEW and payment.resolution == Resolution.REFUND
+    late = payment.expire_at is not None and payment.expire_at <= now(tx)
+    return Intentions(
+        expire=wished or late or rejected or payment.status in ENDED,
+        void=(wished and not followed) or rejected or payment.status in ENDED,
+    )
+
+
+def capture_request(tx: Session, claimed: Claim[Capture]) -> tuple[str, Request] | None:
+    """The intent and the question; None if there is nothing to be asked."""
+    payment, capture = below(tx, claimed.row)
+    if not is_ours(capture, claimed):
+        return None
+    if capture.status != CaptureStatus.PENDING or payment.stripe_intent_id is None:
+        settle(tx, capture, claimed, due_in=None)
+        return None
+    params = {"amount_to_capture": capture.amount}
+    return payment.stripe_intent_id, capture.request(tx, capture.request_params or params)
+
+
+def refund_request(tx: Session, claimed: Claim[Refund]) -> tuple[str, Request] | None:
+    """The intent and the question; None if there is nothing to be asked."""
+    payment, refund = below(tx, claimed.row)
+    if not is_ours(refund, claimed):
+        return None
+    asked = refund.status != RefundStatus.PENDING or refund.stripe_refund_id is not None
+    if asked or payment.stripe_intent_id is None:
+        settle(tx, refund, claimed, due_in=None)
+        return None
+    params: dict[str, Any] = {
+        "payment_intent": payment.stripe_intent_id,
+        "amount": refund.amount,
+        "metadata": {"payment_id": payment.id, "refund_id": refund.id},
+    }
+    if refund.reason in STRIPE_REASONS:
+        params["reason"] = refund.reason
+    return payment.stripe_intent_id, refund.request(tx, refund.request_params or params)

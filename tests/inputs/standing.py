@@ -13,13 +13,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from gateway.app import create_app
-from gateway.kernel.db import transaction
+from gateway.captures import service as captures
+from gateway.kernel.db import lock, transaction
 from gateway.kernel.http import PREFIX, Declared
 from gateway.merchants import service as merchants
 from gateway.openapi.document import path_of
+from gateway.payments.models import Payment, PaymentStatus
+from gateway.processor.types import StripeDispute
+from gateway.refunds import service as refunds
+from gateway.settlement import movements
 from workers.relay import Relay
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+PLAIN = {"amount": 1999, "currency": "EUR"}
 BUSY = {"api_keys", "heartbeats"}  # their last use is written by a clock of its own
 
 
@@ -77,9 +83,30 @@ class Standing:
     def _furnish(self) -> None:
         hook = {"url": "http://127.0.0.1:1/hook", "events": ["*"]}
         assert self.call("POST", "/webhook-endpoints", json=hook).status_code == 201
-        body = {"order_id": "standing-1", "amount": 1999, "currency": "EUR"}
+        body = {"order_id": "standing-1"} | PLAIN
         assert self.call("POST", "/payments", json=body).status_code == 201
+        assert self.call("PUT", "/inventory/teapot", json={"on_hand": 100_000}).status_code == 200
+        self.below = self._move_money()
         Relay(lambda hints: None).run_once()
+
+    def _move_money(self) -> dict[str, str]:
+        """A payment with one of everything that can be below it, as if Stripe had said so."""
+        paid = self.paid()
+        with transaction(actor="test:setup") as tx:
+            payment = lock(tx, Payment, paid)
+            capture = captures.start(tx, payment, amount=1999)
+            refund = refunds.start(tx, payment, amount=1)
+            movements.apply_disputes(tx, payment, (StripeDispute("dp_1", "lost", 1, "EUR"),))
+            return {"captures": capture.id, "refunds": refund.id}
+
+    def paid(self) -> str:
+        """The id of another payment that has succeeded, as if Stripe had said so."""
+        body = {"order_id": f"paid-{self.number()}"} | PLAIN
+        made = self.call("POST", "/payments", json=body | {"capture_method": "manual"}).json
+        with transaction(actor="test:setup") as tx:
+            payment = lock(tx, Payment, made["id"])
+            payment.transition_to(PaymentStatus.SUCCEEDED, amount_captured=1999, due_at=None)
+        return str(made["id"])
 
     def call(self, method: str, path: str, **what: Any) -> Any:
         """As our merchant unless `keys` are another's; `headers` come on top of them."""
@@ -91,9 +118,20 @@ class Standing:
         if not route.parameters:
             return route.path
         kind = route.path.split("/")[1]
+        if kind in self.below:
+            return route.at(self.below[kind])
         rows = self.call("GET", f"/{kind}").json["data"]
         assert rows, f"there is none of {kind}: furnish it"
-        return route.at(rows[-1]["id"])
+        return route.at(rows[-1].get("id") or rows[-1]["sku"])
+
+    def fresh_path(self, route: Route) -> str:
+        """The route's path to something that takes what it asks for, as not everything does twice.
+        """
+        if route.path.startswith("/orders/{"):
+            return route.at(self.call("POST", "/orders", json=PLAIN).json["id"])
+        if route.path == "/payments/{payment_id}/refunds":
+            return route.at(self.paid())
+        return self.standing_path(route)
 
     def delete(self, route: Route, made: Any) -> None:
         """Take away what a call has made, where it can be: of some things there may be few."""

@@ -19,7 +19,9 @@ NO_IDS = [
 
 
 def named(api):
-    return [route for route in api.routes if route.parameters]
+    """Those whose path says what they are about; but for stock, which a PUT may be the first of."""
+    first = "PUT /inventory/{sku}"
+    return [route for route in api.routes if route.parameters and str(route) != first]
 
 
 @pytest.mark.parametrize("value", NO_IDS, ids=lambda value: value[:20])

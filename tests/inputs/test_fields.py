@@ -87,8 +87,8 @@ def check_kept(api, route, name, value):
         body |= put(name, value)
     if "order_id" in body:
         body["order_id"] = f"kept-{api.number()}"
-    answer = send(api, route, api.standing_path(route), body)
-    assert answer.status_code in (200, 201), answer.text
+    answer = send(api, route, api.fresh_path(route), body)
+    assert answer.status_code in (200, 201, 202), answer.text
     assert answer.content_type == "application/json"
     held = answer.json
     api.delete(route, held)
@@ -101,8 +101,8 @@ def test_a_text_is_measured_in_characters_not_bytes(api):
         for name, field in all_fields(route.declared.accepts):
             if is_free_text(field) and "[" not in name:
                 sent = route.example() | put(name, "🚀" * field.longest)
-                answer = send(api, route, api.standing_path(route), sent)
-                assert answer.status_code in (200, 201)
+                answer = send(api, route, api.fresh_path(route), sent)
+                assert answer.status_code in (200, 201, 202)
                 api.delete(route, answer.json)
                 sent = route.example() | put(name, "🚀" * (field.longest + 1))
                 check_named(send(api, route, api.standing_path(route), sent), name)

@@ -7,11 +7,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, Endpoint
+from gateway.captures import service as captures
+from gateway.captures.models import Capture
+from gateway.disputes.models import Dispute
 from gateway.kernel.db import now, transaction
 from gateway.kernel.events import Event, write_recorded
 from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
+from gateway.processor.types import StripeDispute
+from gateway.refunds import service as refunds
+from gateway.refunds.models import Refund
+from gateway.settlement import movements
 from gateway.stripe_events.models import StripeEvent
 
 ACTOR = "test:act"
@@ -74,6 +81,20 @@ def stripe_event(tx: Session, shop: Any) -> StripeEvent:
     )
 
 
+def capture(tx: Session, shop: Any) -> Capture:
+    return captures.start(tx, payment(tx, shop), amount=1999)
+
+
+def refund(tx: Session, shop: Any) -> Refund:
+    return refunds.start(tx, payment(tx, shop), amount=1999)
+
+
+def dispute(tx: Session, shop: Any) -> Dispute:
+    disputed = payment(tx, shop)
+    movements.apply_disputes(tx, disputed, (StripeDispute("dp_1", "open", 1999, "EUR"),))
+    return tx.query(Dispute).filter_by(payment_id=disputed.id).one()
+
+
 def run(tx: Session, shop: Any) -> Run:
     return Run.start(tx, job="prune")
 
@@ -85,6 +106,9 @@ ONE_OF_EACH: dict[str, Callable[[Session, Any], Any]] = {
     "delivery": delivery,
     "stripe_event": stripe_event,
     "run": run,
+    "capture": capture,
+    "refund": refund,
+    "dispute": dispute,
 }
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from tests_support import forget
 
-from gateway import metrics
+from gateway import health, metrics
 from gateway.app import create_app
 from gateway.kernel import db, runs
 from gateway.kernel.heartbeats import Pulse, beat
@@ -132,7 +132,7 @@ def test_every_status_has_a_line_even_at_nought(client):
 def test_every_kind_of_row_that_can_be_owed_is_counted():
     kinds = {model.KIND for model, _ in metrics.COUNTED}
 
-    assert {model.KIND for _, model in metrics.QUEUE_OF} <= kinds
+    assert {model.KIND for _, model in health.QUEUE_OF} <= kinds
 
 
 def test_what_an_alert_rests_on_is_counted_whatever_the_size(client, monkeypatch):
@@ -182,14 +182,14 @@ def test_signs_of_life_are_told(client):
 def test_a_slow_count_leaves_the_rest_and_says_so(client, owner, monkeypatch):
     """Somebody else's migration holds a table for longer than a scrape waits."""
     monkeypatch.setattr(metrics, "STATEMENT_MS", 200)
-    owner.execute(text("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"))
+    owner.execute(text("LOCK TABLE stripe_events IN ACCESS EXCLUSIVE MODE"))
 
     found = read(client)
 
     assert value(found, "gateway_scrape_ok") == 0
     assert value(found, "gateway_relays") == 0
     assert value(found, "gateway_rows", kind="payment", status="pending") == 0
-    assert not [pairs for name, pairs in found if dict(pairs).get("kind") == "order"]
+    assert not [pairs for name, pairs in found if dict(pairs).get("kind") == "stripe_event"]
 
 
 def test_without_a_database_the_counters_are_still_told(client, monkeypatch):
@@ -253,7 +253,7 @@ def test_a_token_lets_its_bearer_in(production):
 
 COUNTING = """
 from prometheus_client import generate_latest
-from gateway import metrics
+from gateway import health, metrics
 metrics.REQUESTS.labels("/healthz", "GET", "200").observe(0.1)
 """
 
@@ -290,4 +290,4 @@ def test_the_folder_of_the_counters_is_made_at_the_start(tmp_path, monkeypatch):
 def test_every_kind_of_row_that_can_be_due_belongs_to_its_queue():
     from workers.relay import OWED
 
-    assert set(metrics.QUEUE_OF) == {(owed.queue, owed.model) for owed in OWED}
+    assert set(health.QUEUE_OF) == {(owed.queue, owed.model) for owed in OWED}

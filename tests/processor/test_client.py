@@ -13,6 +13,7 @@ import pytest
 from stripe.params.checkout import SessionCreateParams
 
 from gateway.dev.sandbox import params as sandbox_params
+from gateway.kernel.asking import Request
 from gateway.kernel.db import transaction
 from gateway.processor import client
 from gateway.processor.types import (
@@ -20,7 +21,6 @@ from gateway.processor.types import (
     NotThere,
     Refused,
     Replayed,
-    SessionRequest,
     Unanswered,
 )
 
@@ -36,13 +36,13 @@ PARAMS = client.session_params(
 
 def request(**changes):
     known = {
-        "payment_id": "pay_1",
+        "row_id": "pay_1",
         "params": PARAMS,
         "idempotency_key": "session:pay_1:1",
         "asked_at": datetime.now(UTC),
         "look_first": False,
     }
-    return SessionRequest(**(known | changes))
+    return Request(**(known | changes))
 
 
 def session(**changes):
@@ -312,12 +312,3 @@ def test_a_session_is_expired_with_our_key(stripe):
     assert (ended.status, ended.url) == ("expired", None)
     with pytest.raises(Refused):
         client.expire_session(opened.id, idempotency_key="expire:pay_1:2")
-
-
-def test_an_intent_is_fetched_by_its_id(stripe):
-    opened = client.open_session(request())
-    stripe.pay(opened.url)
-    intent = client.fetch_session(opened.id).intent
-
-    assert client.fetch_intent(intent.id) == intent
-    assert (intent.status, intent.amount_received, intent.currency) == ("succeeded", 1999, "EUR")

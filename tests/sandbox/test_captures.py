@@ -114,7 +114,7 @@ def test_nothing_is_captured_after_a_week(sandbox: Server):
 
     error = refused(sandbox.client.v1.payment_intents.capture, intent.id)
 
-    assert error.error.payment_intent.cancellation_reason == "automatic"
+    assert error.error.payment_intent.cancellation_reason == "expired"
     assert sandbox.events_of(intent.latest_charge.id)[-1] == "charge.expired"
     assert sandbox.events_of(intent.id)[-1] == "payment_intent.canceled"
 

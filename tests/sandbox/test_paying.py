@@ -103,7 +103,7 @@ def test_an_authorisation_ends_after_a_week(sandbox: Server):
     sandbox.lever("POST", "clock", {"advance_s": 7 * 86400 + 1})
 
     intent = sandbox.session(session.id).payment_intent
-    assert (intent.status, intent.cancellation_reason) == ("canceled", "automatic")
+    assert (intent.status, intent.cancellation_reason) == ("canceled", "expired")
 
 
 @pytest.mark.parametrize("card", [instruments.CARDS["4242424242424242"], None])

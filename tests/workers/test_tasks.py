@@ -135,6 +135,7 @@ def test_pruning_takes_old_keys_and_nothing_else(client, shop, drain, advance, s
         json={"currency": "EUR", "amount": 5},
         headers=shop.headers | {"Idempotency-Key": "young"},
     )
+    drain()
     events = sql("SELECT count(*) FROM events")
     with transaction(actor="test:prune") as tx:
         run = runs.start(tx, "prune")

@@ -28,6 +28,7 @@ from gateway.dev.fuzz.mutate import Mutator
 from gateway.dev.fuzz.wire import Answer, Sent, send
 from gateway.dev.seed import KEY, SECRET, seed
 from gateway.dev.walk import wait_for
+from gateway.kernel.ids import new_id
 
 SENDERS, GENERATED, REFURNISH = 8, 1 / 4, 500
 MOST_TOLD = 50
@@ -131,13 +132,21 @@ def furnish(url: str) -> dict[str, list[str]]:
     for number in range(20):
         body = {"order_id": f"pay-for-{number}", "amount": 50000, "currency": "INR"}
         web.post(f"{url}/api/v1/payments", json=body, timeout=10)
-    kinds = ("orders", "payments", "webhook-endpoints", "webhook-deliveries")
+    for number in range(5):
+        stock, items = {"on_hand": 10_000}, [{"name": "Tea", "quantity": 1, "unit_amount": 500}]
+        web.put(f"{url}/api/v1/inventory/sku-{number}", json=stock, timeout=10)
+        body = {"currency": "EUR", "items": [items[0] | {"sku": f"sku-{number}"}]}
+        web.post(f"{url}/api/v1/orders", json=body, timeout=10)
+    kinds = ("orders", "payments", "webhook-endpoints", "webhook-deliveries", "inventory")
 
     def rows(kind: str) -> list[str]:
-        return [row["id"] for row in web.get(f"{url}/api/v1/{kind}", timeout=10).json()["data"]]
+        found = web.get(f"{url}/api/v1/{kind}", timeout=10).json()["data"]
+        return [row.get("id") or row["sku"] for row in found]
 
     wait_for("the relay", lambda: bool(rows("webhook-deliveries")), seconds=20)
-    return {kind: rows(kind) for kind in kinds}
+    # Nobody pays here, so there is none of these.
+    never = {kind: [new_id(kind[:3])] for kind in ("captures", "refunds", "disputes")}
+    return never | {kind: rows(kind) for kind in kinds}
 
 
 def afterwards(on: Ground, url: str) -> list[str]:

@@ -36,7 +36,16 @@ BROKEN = {
     """,
     "nothing was captured, since Stripe was never asked": """
         SELECT id FROM payments WHERE amount_captured <> 0 OR amount_refunded <> 0
-            OR status NOT IN ('pending')
+            OR status NOT IN ('pending', 'cancelled')
+    """,
+    "stock is what its movements say": """
+        SELECT i.sku FROM inventory i LEFT JOIN stock_movements m USING (merchant_id, livemode, sku)
+        GROUP BY i.merchant_id, i.livemode, i.sku HAVING (i.on_hand - i.reserved, i.reserved)
+            IS DISTINCT FROM (
+                coalesce(sum(m.quantity) FILTER (WHERE to_place = 'available'), 0)
+                    - coalesce(sum(m.quantity) FILTER (WHERE from_place = 'available'), 0),
+                coalesce(sum(m.quantity) FILTER (WHERE to_place = 'reserved'), 0)
+                    - coalesce(sum(m.quantity) FILTER (WHERE from_place = 'reserved'), 0))
     """,
     "only what was done is kept for an idempotency key": """
         SELECT key FROM idempotency_keys WHERE status NOT BETWEEN 200 AND 299

@@ -126,7 +126,7 @@ def _attempt(work: Work, session: Object, form: Mapping[str, str]) -> Outcome:
 
 def _instrument(session: Object, form: Mapping[str, str], *, now: int) -> Instrument:
     types = session["payment_method_types"]
-    named = next((type for type, field in _FIELDS.items() if field in form), types[0])
+    named = next((type for type in types if _FIELDS[type] in form), types[0])
     wanted = form.get("method", named)
     if wanted not in types:
         raise FormError(_FIELDS[types[0]], "This payment cannot be made in that way.")

@@ -79,7 +79,7 @@ def release(work: Work, intent: Object) -> Object:
     charge = work.tx.get("charge", intent["latest_charge"])
     assert charge is not None, "an authorised intent has its charge"
     events.record(work, "charge.expired", charge)
-    return cancel_intent(work, intent, reason="automatic")
+    return cancel_intent(work, intent, reason="expired")
 
 
 def mark_paid(work: Work, intent_id: str) -> None:

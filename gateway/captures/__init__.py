@@ -1,0 +1,1 @@
+"""Money taken of what a payment holds."""

@@ -1,0 +1,1 @@
+"""Money that a bank takes back for its shopper, or tries to."""

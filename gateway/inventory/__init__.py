@@ -1,0 +1,1 @@
+"""What there is to sell, and to whom each piece is promised."""

@@ -1,0 +1,90 @@
+"""From our row and Stripe's answer: where a payment is to go, when it is looked at again, and what
+a person must see. Reads only; `apply` writes.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.captures import service as captures
+from gateway.kernel.db import now
+from gateway.payments.models import ENDED, Payment, PaymentStatus, Resolution
+from gateway.processor.types import CheckoutSession
+from gateway.refunds import service as refunds
+from gateway.refunds.models import Refund, RefundStatus
+from gateway.settings import settings
+from gateway.settlement import movements
+from gateway.settlement.requests import is_to_end
+
+S = PaymentStatus
+# Money is under way, or the shopper may still pay: look again even if no webhook comes.
+POLLED = (S.REQUIRES_ACTION, S.PROCESSING)
+UNSETTLED_SECONDS, DISPUTED_SECONDS = 3600, 86400
+
+
+def target(
+    payment: Payment, said: PaymentStatus, wrong: dict[str, Any] | None
+) -> PaymentStatus | None:
+    """Where the payment is to go now, if anywhere."""
+    if payment.status == S.REVIEW:
+        return _leaving_review(payment, said, wrong)
+    if wrong is not None:
+        return S.REVIEW if payment.can(S.REVIEW) else None
+    if said == S.EXPIRED and payment.cancel_requested_at is not None:
+        said = S.CANCELLED
+    return said if payment.can(said) else None
+
+
+def _leaving_review(
+    payment: Payment, said: PaymentStatus, wrong: dict[str, Any] | None
+) -> PaymentStatus | None:
+    """Only where an operator wants it to go, and Stripe has gone there."""
+    decided = payment.resolution == Resolution.REFUND or (
+        payment.resolution == Resolution.ACCEPT and wrong is None
+    )
+    if decided and said in ENDED:
+        return S.FAILED if said == S.FAILED else S.CANCELLED
+    accepted = decided and payment.resolution == Resolution.ACCEPT
+    return S.SUCCEEDED if accepted and said == S.SUCCEEDED else None
+
+
+def next_look(
+    tx: Session, payment: Payment, session: CheckoutSession, said: PaymentStatus
+) -> float | None:
+    """Seconds until Stripe is asked again, even if no webhook comes; None if that is not owed."""
+    looks: list[float] = []
+    if said in POLLED and payment.status != S.REVIEW:
+        looks.append(settings().poll_seconds)
+    if said in (S.REQUIRES_ACTION, S.AUTHORIZED) and is_to_end(payment, at=now(tx)):
+        # At once if nobody has tried it yet: its page was opened by the call that was answered.
+        looks.append(0 if payment.stripe_session_id is None else settings().poll_seconds)
+    elif said == S.REQUIRES_ACTION and payment.expire_at is not None:
+        looks.append((payment.expire_at - now(tx)).total_seconds())
+    if session.intent is not None and movements.is_unsettled(session.intent):
+        looks.append(UNSETTLED_SECONDS)
+    if said == S.AUTHORIZED and captures.pending(tx, payment.id) is not None:
+        looks.append(UNSETTLED_SECONDS)
+    if session.intent is not None and movements.is_disputed(session.intent):
+        looks.append(DISPUTED_SECONDS)
+    return min(looks, default=None)
+
+
+def attention(tx: Session, payment: Payment, wrong: dict[str, Any] | None) -> str | None:
+    """What only a person can settle, in words."""
+    if payment.status == S.REVIEW or wrong:
+        reported = wrong or payment.reported or {}
+        mode = "live" if reported.get("livemode") else "test"
+        return (
+            f"Stripe reports {reported.get('amount')} {reported.get('currency')} in {mode} mode;"
+            f" `gateway review {payment.id} accept|refund`."
+        )
+    lost = select(Refund.id).where(
+        Refund.payment_id == payment.id,
+        Refund.automatic,
+        Refund.status.in_((RefundStatus.FAILED, RefundStatus.CANCELLED)),
+    )
+    left = payment.amount_captured and refunds.unrefunded(tx, payment)
+    if left and tx.scalar(lost.limit(1)) is not None:
+        return f"The gateway's own refund failed; {left} {payment.currency} are left to refund."
+    return None

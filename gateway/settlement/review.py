@@ -1,0 +1,41 @@
+"""An operator decides about a payment whose figures at Stripe are not ours.
+
+Only the wish is written here: `apply` goes on from it as soon as Stripe has been asked again.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.kernel.db import now
+from gateway.kernel.errors import Conflict
+from gateway.payments.models import Payment, PaymentStatus, Resolution
+from gateway.refunds import service as refunds
+from gateway.settlement.compensate import REVIEWED
+from gateway.settlement.holding import family
+
+
+class PaymentNotUnderReview(Conflict):
+    """Only a payment under review waits for an operator's decision."""
+
+    code, title = "payment_not_under_review", "Nothing is to be decided."
+
+
+def waiting(tx: Session) -> list[Payment]:
+    """Every payment under review, oldest first."""
+    rows = select(Payment).where(Payment.status == PaymentStatus.REVIEW).order_by(Payment.id)
+    return list(tx.scalars(rows))
+
+
+def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
+    """Accept the figures that Stripe reports, or give everything back."""
+    _, payment, _ = family(tx, payment_id)
+    if payment.status != PaymentStatus.REVIEW:
+        raise PaymentNotUnderReview(
+            f"Payment {payment.id} is {payment.status}; only one under review can be decided on."
+        )
+    accepted = payment.reported if resolution == Resolution.ACCEPT else payment.accepted
+    payment.record("payment.updated", resolution=resolution, accepted=accepted, due_at=now(tx))
+    left = refunds.unrefunded(tx, payment)
+    if resolution == Resolution.REFUND and left:
+        refunds.start(tx, payment, amount=left, reason=REVIEWED, automatic=True, due_at=now(tx))
+    return payment
