@@ -16,7 +16,9 @@ from gateway.kernel import runs
 from gateway.kernel.db import now, transaction
 from gateway.kernel.heartbeats import alive
 from gateway.kernel.runs import Run, RunStatus
+from gateway.payments.models import Resolution
 from gateway.settings import settings
+from gateway.settlement import review as reviews
 
 ACTOR = "operator:cli"
 LOOK_SECONDS = 0.3
@@ -93,6 +95,43 @@ def attention(as_json: bool) -> None:
         click.echo(f"{row['id']}  {row['why']}  next try: {row['next'] or 'none'}")
     if not found:
         click.echo("Nothing needs attention.")
+
+
+@main_group.command()
+@click.argument("payment", required=False)
+@click.argument("decision", required=False, type=click.Choice([*Resolution]))
+@json_option
+def review(payment: str | None, decision: str | None, as_json: bool) -> None:
+    """List payments under review, or decide: `gateway review PAYMENT accept|refund`.
+
+    Stripe has reported another amount, currency or mode than was asked for. `accept` takes what it
+    reports as right; `refund` gives back whatever was taken.
+    """
+    if payment is not None and decision is None:
+        raise click.UsageError("Decide: accept or refund. Without a payment all are listed.")
+    with transaction(actor=ACTOR) as tx:
+        if payment is not None and decision is not None:
+            decided = reviews.resolve(tx, payment, Resolution(decision))
+            result = {"id": decided.id, "status": decided.status, "decision": decision}
+            show(result | {"next": decided.due_at}, as_json=as_json)
+            return
+        found = [
+            {
+                "id": row.id,
+                "asked_for": f"{row.amount} {row.currency}",
+                "reported": row.reported,
+                "decision": row.resolution,
+            }
+            for row in reviews.waiting(tx)
+        ]
+    if as_json:
+        show({"data": found}, as_json=True)
+        return
+    for each in found:
+        decided_on = each["decision"] or "not decided"
+        click.echo(f"{each['id']}  {each['asked_for']}, reported {each['reported']}; {decided_on}")
+    if not found:
+        click.echo("No payment is under review.")
 
 
 @main_group.command(context_settings={"ignore_unknown_options": True})

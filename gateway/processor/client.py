@@ -158,16 +158,14 @@ def fetch_session(session_id: str) -> CheckoutSession:
         ),
     )
     session = to_session(found)
-    intent = found.payment_intent
-    charge = intent.latest_charge if isinstance(intent, stripe.PaymentIntent) else None
-    if session.intent is None or not isinstance(charge, stripe.Charge):
+    intent, charge = session.intent, getattr(found.payment_intent, "latest_charge", None)
+    if intent is None or not isinstance(charge, stripe.Charge):
         return session
-    intent_now = session.intent
     if charge.refunds is not None and charge.refunds.has_more:
-        intent_now = replace(intent_now, refunds=refunds_of(intent_now.id))
+        intent = replace(intent, refunds=refunds_of(intent.id))
     if charge.disputed:
-        intent_now = replace(intent_now, disputes=_disputes_of(intent_now.id))
-    return replace(session, intent=intent_now)
+        intent = replace(intent, disputes=_disputes_of(intent.id))
+    return replace(session, intent=intent)
 
 
 def refunds_of(intent_id: str) -> tuple[StripeRefund, ...]:

@@ -12,10 +12,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Attempt, Delivery
+from gateway.captures.models import Capture
+from gateway.disputes.models import Dispute
 from gateway.kernel.events import Event
 from gateway.kernel.http import Caller
 from gateway.payments import service as payments
 from gateway.payments.models import Payment, StripeCall
+from gateway.refunds.models import Refund
 from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent
 
@@ -51,7 +54,7 @@ class Timeline:
 
 def of(tx: Session, caller: Caller, payment_id: str) -> Timeline:
     payment = payments.get(tx, caller, payment_id)
-    subjects = (payment.id, payment.order_id)
+    subjects = (payment.id, payment.order_id, *_below(tx, payment))
     found = [
         *_events(tx, subjects),
         *_stripe_calls(tx, payment),
@@ -67,6 +70,13 @@ def of(tx: Session, caller: Caller, payment_id: str) -> Timeline:
         truncated=len(entries) > LONGEST,
         next=sorted(_next(tx, payment, subjects), key=lambda step: step.at),
     )
+
+
+def _below(tx: Session, payment: Payment) -> list[str]:
+    """The ids of its captures, refunds and disputes."""
+    kinds: tuple[Any, ...] = (Capture, Refund, Dispute)
+    found = (select(kind.id).where(kind.payment_id == payment.id) for kind in kinds)
+    return [id for rows in found for id in tx.scalars(rows)]
 
 
 def _newest(tx: Session, rows: Any, by: Any) -> list[Any]:
@@ -133,6 +143,13 @@ def _next(tx: Session, payment: Payment, subjects: tuple[str, ...]) -> list[Next
         why = "Open the page to pay at." if opens else "Ask Stripe where the payment stands."
         at = max(payment.due_at, payment.leased_until or payment.due_at)
         steps.append(Next(at, what, why + _tried(payment.attempts)))
+    movements: tuple[Any, ...] = (Capture, Refund)
+    for kind in movements:
+        due = select(kind).where(kind.payment_id == payment.id, kind.due_at.is_not(None))
+        for row in tx.scalars(due):
+            why = f"Ask Stripe for {row.KIND} {row.id}." + _tried(row.attempts)
+            at = max(row.due_at, row.leased_until or row.due_at)
+            steps.append(Next(at, f"{row.KIND}s.submit", why))
     when = func.greatest(Delivery.due_at, Delivery.leased_until)
     waiting = (
         select(Delivery, when)

@@ -125,8 +125,7 @@ class Standing:
         return route.at(rows[-1].get("id") or rows[-1]["sku"])
 
     def fresh_path(self, route: Route) -> str:
-        """The route's path to something that takes what it asks for, as not everything does twice.
-        """
+        """The route's path to something that takes it, since not everything does so twice."""
         if route.path.startswith("/orders/{"):
             return route.at(self.call("POST", "/orders", json=PLAIN).json["id"])
         if route.path == "/payments/{payment_id}/refunds":
