@@ -27,6 +27,8 @@ def target(
     payment: Payment, said: PaymentStatus, wrong: dict[str, Any] | None
 ) -> PaymentStatus | None:
     """Where the payment is to go now, if anywhere."""
+    if payment.status == S.REFUNDED:
+        return None  # from there only a refund that fails leads on
     if payment.status == S.REVIEW:
         return _leaving_review(payment, said, wrong)
     if wrong is not None:
