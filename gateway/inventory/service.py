@@ -1,7 +1,8 @@
 """Reserve, sell and give back pieces: all that an order asks for, or nothing.
 
 Runs inside the caller's transaction, as its last statements: the stock of a SKU is what buyers
-queue for. Rows are locked in the order of SKUs, so that two orders never wait for each other.
+queue for. Rows are locked in the order of SKUs, so that two orders never wait for each other. What
+an order holds changes only under the order's own lock, which the caller has.
 """
 
 from collections import Counter
@@ -76,13 +77,17 @@ def reserve(tx: Session, order: Holder) -> None:
 
 def sell(tx: Session, order: Holder) -> None:
     """What was reserved for the order is its own."""
-    holds = {sku: held for sku, held in _holdings(tx, order).items() if held.reserved}
+    if not order.items:
+        return
+    holds = {sku: each for sku, each in _holdings(tx, order).items() if each.reserved}
     for row in _lock(tx, order, holds):
         _move(tx, row, order.id, P.RESERVED, P.SOLD, holds[row.sku].reserved)
 
 
 def give_back(tx: Session, order: Holder) -> None:
     """What the order holds, reserved or sold, can be bought by others."""
+    if not order.items:
+        return
     holds = _holdings(tx, order)
     for row in _lock(tx, order, holds):
         _move(tx, row, order.id, P.RESERVED, P.AVAILABLE, holds[row.sku].reserved)
@@ -91,8 +96,6 @@ def give_back(tx: Session, order: Holder) -> None:
 
 def _holdings(tx: Session, order: Holder) -> dict[str, Held]:
     """What the order holds by SKU, out of its movements. Nothing for SKUs that were not tracked."""
-    if not any("sku" in item for item in order.items):
-        return {}
     into, out, pieces = StockMovement.to_place, StockMovement.from_place, StockMovement.quantity
 
     def net(place: Place) -> Any:

@@ -80,7 +80,7 @@ def begin(tx: Session, caller: Caller, body: dict[str, Any]) -> Order | None:
         customer_email=body["customer_email"],
         meta=body["metadata"],
     )
-    if order is not None:
+    if order is not None and order.items:
         inventory.reserve(tx, order)
     return order
 
