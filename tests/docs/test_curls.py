@@ -165,6 +165,12 @@ def test_every_curl_is_found():
         assert len(re.findall(r"^curl ", text, re.MULTILINE)) == len(calls(text)), path.name
 
 
+def test_the_page_of_callbacks_names_every_event_there_is():
+    listed = named(table(ROOT / "docs/callbacks.md", "Fulfil on `order.payment_done`"))
+
+    assert sorted(listed) == sorted(CATALOGUE)
+
+
 def test_every_answer_in_the_guide_belongs_to_a_call():
     shown = (ROOT / "docs/api.md").read_text().count("```json")
 
