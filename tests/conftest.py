@@ -248,7 +248,7 @@ def drain(database: str) -> Callable[..., int]:
     from workers import relay
     from workers.app import app
 
-    def run(*, only: str = "", shuffle: random.Random | None = None) -> int:
+    def run(*, only: str | tuple[str, ...] = "", shuffle: random.Random | None = None) -> int:
         done = 0
         for _ in range(200):
             hints: list[relay.Hint] = []

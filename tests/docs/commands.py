@@ -1,4 +1,4 @@
-"""Documents as a shell and a reader take them: the curl commands, and the answers told of them."""
+"""Documents as a shell and a reader take them: the commands, and the answers told of them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-GATEWAY = "http://127.0.0.1:8000"
+GATEWAY, SANDBOX = "http://127.0.0.1:8000", "http://127.0.0.1:4242"  # where the demo has them
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 ANSWERS = re.compile(r"\banswers (\d{3})\b")
@@ -27,21 +27,42 @@ class Call:
     answer: Any = None
 
 
+@dataclass
+class Command:
+    """One `gateway` command of an operator, and what it prints if the text says so."""
+
+    words: list[str]
+    printed: str | None = None
+
+
 def calls(document: str) -> list[Call]:
-    """Every curl to the gateway, in order."""
-    found: list[Call] = []
-    end, follows = 0, False
+    """Every curl, in order."""
+    return [step for step in steps(document) if isinstance(step, Call)]
+
+
+def steps(document: str) -> list[Call | Command]:
+    """Every curl and every `.venv/bin/gateway`, in order."""
+    found: list[Call | Command] = []
+    end, asked = 0, None
     for block in FENCE.finditer(document):
         between, end = document[end : block.start()], block.end()
         kind, content = block.groups()
         if kind == "sh":
-            made = [curl(words) for words in commands(content) if words[:1] == ["curl"]]
+            made = [step for words in commands(content) if (step := to_step(words))]
             found += made
-            follows = bool(made)
-        elif kind == "json" and follows and (said := ANSWERS.search(between)):
-            found[-1].status, found[-1].answer = int(said[1]), json.loads(content)
-            follows = False
+            asked = made[-1] if made else None
+        elif kind == "json" and isinstance(asked, Call) and (said := ANSWERS.search(between)):
+            asked.status, asked.answer = int(said[1]), json.loads(content)
+            asked = None
+        elif kind == "text" and isinstance(asked, Command):
+            asked.printed, asked = content, None
     return found
+
+
+def to_step(words: list[str]) -> Call | Command | None:
+    if words[0] == ".venv/bin/gateway":
+        return Command(words[1:])
+    return curl(words) if words[0] == "curl" else None
 
 
 def commands(script: str) -> list[list[str]]:
@@ -62,7 +83,7 @@ def commands(script: str) -> list[list[str]]:
 def curl(words: list[str]) -> Call:
     """What curl would send. An option that is not known here is an error, so that none is lost."""
     call, rest = Call(""), iter(words[1:])
-    method = None
+    method, given = None, []
     for word in rest:
         if word in ("-s", "-i"):
             continue
@@ -75,12 +96,13 @@ def curl(words: list[str]) -> Call:
             name, _, secret = next(rest).partition(":")
             call.user = (name, secret)
         elif word == "-d":
-            call.body = next(rest)
+            given.append(next(rest))
         else:
             assert not word.startswith("-"), f"curl {word} is not known here"
-            assert word.startswith(GATEWAY), f"{word} is not the demo's gateway"
+            assert word.startswith((GATEWAY, SANDBOX)), f"{word} is not the demo's"
             call.url = word
-    if call.body is not None:
+    if given:
+        call.body = "&".join(given)
         call.headers = {"Content-Type": "application/x-www-form-urlencoded"} | call.headers
     call.method = method or ("GET" if call.body is None else "POST")
     return call
