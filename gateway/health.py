@@ -118,14 +118,18 @@ def _broker(living: list[heartbeats.Heartbeat]) -> dict[str, Any]:
 
 
 def _stripe(tx: Session) -> dict[str, Any]:
-    """How many payments have asked Stripe in vain since its last answer about them."""
-    in_vain = select(func.count(), func.min(Payment.updated_at)).where(
-        Payment.due_at.is_not(None), Payment.attempts > 0, Payment.leased_until.is_(None)
-    )
-    count, since = tx.execute(in_vain).one()
+    """How many rows have asked Stripe in vain since its last answer about them."""
+    count, oldest = 0, []
+    for model in (model for queue, model in QUEUE_OF if queue == "stripe"):
+        in_vain = select(func.count(), func.min(model.updated_at)).where(
+            model.due_at.is_not(None), model.attempts > 0, model.leased_until.is_(None)
+        )
+        number, since = tx.execute(in_vain).one()
+        count += number
+        oldest += [since] if number else []
     if not count:
         return {"ok": True, "unanswered": 0}
-    return {"ok": False, "unanswered": count, "oldest": since.isoformat()}
+    return {"ok": False, "unanswered": count, "oldest": min(oldest).isoformat()}
 
 
 def _attention(tx: Session) -> dict[str, Any]:

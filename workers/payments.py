@@ -23,7 +23,8 @@ from gateway.settlement import apply as settlement
 from gateway.settlement.requests import (
     Intentions,
     intentions,
-    is_to_end,
+    is_late,
+    is_unwanted,
     session_request,
 )
 from gateway.stripe_events import service as stripe_events
@@ -63,7 +64,7 @@ def refresh(payment_id: str) -> None:
     if claimed is None:
         return
     wanted = None
-    if is_to_end(claimed.row, at=claimed.at):
+    if is_unwanted(claimed.row) or is_late(claimed.row, at=claimed.at):
         with transaction(actor=f"task:{REFRESH}") as tx:
             wanted = intentions(tx, claimed)
     try:

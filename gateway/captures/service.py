@@ -62,10 +62,15 @@ def _check(tx: Session, payment: Payment, amount: int | None) -> None:
             f"A capture of payment {payment.id} is pending. Wait until it has succeeded or failed."
         )
     if payment.status != S.AUTHORIZED:
-        why = "was captured already" if payment.amount_captured else "has nothing to capture"
+        by_hand = payment.capture_method == "manual"
+        why = (
+            "which is done once"
+            if payment.amount_captured and by_hand
+            else "which needs capture_method manual and a shopper who has paid"
+        )
         raise PaymentNotCapturable(
-            f"Payment {payment.id} is {payment.status} and {why}. Only an authorized payment can be"
-            " captured: make one with capture_method manual."
+            f"Payment {payment.id} is {payment.status}. Only an authorized payment can be captured,"
+            f" {why}."
         )
     if payment.cancel_requested_at is not None:
         raise PaymentNotCapturable(

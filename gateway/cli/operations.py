@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from gateway.cli import json_option, main_group, show
 from gateway.health import OWING
 from gateway.kernel import runs
-from gateway.kernel.db import now, transaction
+from gateway.kernel.db import held, now, transaction
 from gateway.kernel.heartbeats import alive
 from gateway.kernel.runs import Run, RunStatus
-from gateway.payments.models import Resolution
+from gateway.payments.models import PaymentStatus, Resolution
 from gateway.settings import settings
 from gateway.settlement import review as reviews
 
@@ -79,10 +79,13 @@ def _missing() -> str:
 
 
 @main_group.command()
+@click.option("--settled", metavar="ID", help="Somebody has seen to it: do not show ID any more.")
 @json_option
-def attention(as_json: bool) -> None:
+def attention(settled: str | None, as_json: bool) -> None:
     """List what somebody should look at: rows that cannot go on by themselves, and why."""
     with transaction(actor=ACTOR) as tx:
+        if settled is not None:
+            _settle(tx, settled)
         found = [
             {"kind": model.KIND, "id": row.id, "why": row.needs_attention, "next": row.due_at}
             for model in OWING
@@ -95,6 +98,19 @@ def attention(as_json: bool) -> None:
         click.echo(f"{row['id']}  {row['why']}  next try: {row['next'] or 'none'}")
     if not found:
         click.echo("Nothing needs attention.")
+
+
+def _settle(tx: Session, id: str) -> None:
+    """Only what will not be tried again can be settled by saying so."""
+    for model in OWING:
+        row = tx.scalar(held(select(model).where(model.id == id)))
+        if row is None or row.needs_attention is None:
+            continue
+        if row.due_at is not None or row.status == PaymentStatus.REVIEW:
+            raise click.ClickException(f"{id} is not at an end: {row.needs_attention}")
+        row.needs_attention = None
+        return
+    raise click.ClickException(f"Nothing with the id {id!r} needs attention.")
 
 
 @main_group.command()

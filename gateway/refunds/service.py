@@ -38,9 +38,10 @@ def create(
     """A pending refund of `amount`, or of all that is left; due now."""
     payment = payments.hold(tx, caller, payment_id)
     if payment.status not in (S.SUCCEEDED, S.REFUNDED):
+        instead = {S.AUTHORIZED: " Cancel it instead.", S.REVIEW: " An operator has to decide."}
         raise PaymentNotRefundable(
             f"Payment {payment.id} is {payment.status}; only a succeeded payment can be refunded."
-            + (" Cancel it instead." if payment.status == S.AUTHORIZED else "")
+            + instead.get(S(payment.status), "")
         )
     left = unrefunded(tx, payment)
     if left == 0 or (amount is not None and amount > left):

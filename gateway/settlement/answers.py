@@ -14,6 +14,7 @@ from gateway.payments import service as payments
 from gateway.processor.types import NotThere, Refused, Replayed
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settlement.holding import below
+from gateway.settlement.movements import lost
 
 FAILED = {Capture: CaptureStatus.FAILED, Refund: RefundStatus.FAILED}
 
@@ -39,6 +40,8 @@ def refused(tx: Session, claimed: Claim[Any], error: Refused) -> None:
     status = FAILED[type(row)]
     if row.status == "pending":
         row.transition_to(status, failure_code=error.code, failure_message=error.message)
+        if isinstance(row, Refund):
+            row.needs_attention = lost(row)
     payments.make_due(tx, row.payment_id)
     payments.note_call(tx, claimed, row.payment_id, "refused", error.message)
 

@@ -40,12 +40,13 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
         if status == S.SUCCEEDED:
             compensate.after_success(tx, order, payment, every)
     told = _rest(tx, payment, session)
-    if payment.status != before:
-        compensate.after_end(tx, order, every)
-    payment.needs_attention = decide.attention(tx, payment, wrong)
+    payment.needs_attention = decide.attention(payment, wrong)
     if payment.status != before or told or claimed.attempts > 1:
         outcome = "declined" if told else payment.status
         payments.note_call(tx, claimed, payment.id, outcome, payment.needs_attention)
+    if payment.status != before:
+        compensate.after_end(tx, order, every)
+        compensate.hand_over(tx, order)
     return True
 
 

@@ -39,9 +39,10 @@ def cancel_payment(tx: Session, caller: Caller, payment_id: str) -> Reply[Paymen
     if payment.status == S.CANCELLED:
         return Reply(payment, 200)
     if payment.status not in LIVE:
+        instead = {S.SUCCEEDED: " Refund it instead.", S.REVIEW: " An operator has to decide."}
         raise PaymentNotCancellable(
             f"Payment {payment.id} is {payment.status}; only {', '.join(LIVE)} can be cancelled."
-            + (" Refund it instead." if payment.status == S.SUCCEEDED else "")
+            + instead.get(PaymentStatus(payment.status), "")
         )
     _check_no_capture(tx, payment)
     payments.let_go(tx, payment)

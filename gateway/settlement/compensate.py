@@ -51,7 +51,12 @@ def _fulfil(tx: Session, order: Order, payment: Payment) -> None:
     order.transition_to(O.PAYMENT_DONE, paid_by=payment.id)
     if order.items:
         order.transition_to(O.PACKAGING)
-    inventory.sell(tx, order)
+
+
+def hand_over(tx: Session, order: Order) -> None:
+    """What is reserved for a paid order is its own. Comes last: others queue for the stock."""
+    if order.status == O.PACKAGING:
+        inventory.sell(tx, order)
 
 
 def after_end(tx: Session, order: Order, every: list[Payment]) -> None:

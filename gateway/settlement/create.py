@@ -119,11 +119,11 @@ def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) 
         raise OrderCancelled(f"Order {order.id} is cancelled. Make a new order.")
     if order.status not in PAYABLE:
         first = next(each for each in attempts if each.status in OPEN)
-        ending = "under review" if first.status == PaymentStatus.REVIEW else "being cancelled"
-        raise PaymentInProgress(
-            f"Payment {first.id} of order {order.id} is {ending}. It must end first; POST"
-            f" /payments/{first.id}/retry makes the payment that follows it."
-        )
+        if first.status == PaymentStatus.REVIEW:
+            why = "under review: an operator has to decide about it"
+        else:
+            why = f"being cancelled; POST /payments/{first.id}/retry makes the one that follows it"
+        raise PaymentInProgress(f"Payment {first.id} of order {order.id} is {why}.")
     asked = (body["amount"] or order.amount, body["currency"] or order.currency)
     if asked != (order.amount, order.currency):
         raise OrderAmountMismatch(

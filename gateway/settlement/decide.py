@@ -4,18 +4,15 @@ a person must see. Reads only; `apply` writes.
 
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.captures import service as captures
 from gateway.kernel.db import now
 from gateway.payments.models import ENDED, Payment, PaymentStatus, Resolution
 from gateway.processor.types import CheckoutSession
-from gateway.refunds import service as refunds
-from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
 from gateway.settlement import movements
-from gateway.settlement.requests import is_to_end
+from gateway.settlement.requests import is_late, is_unwanted
 
 S = PaymentStatus
 # Money is under way, or the shopper may still pay: look again even if no webhook comes.
@@ -58,7 +55,8 @@ def next_look(
     looks: list[float] = []
     if said in POLLED and payment.status != S.REVIEW:
         looks.append(settings().poll_seconds)
-    if said in (S.REQUIRES_ACTION, S.AUTHORIZED) and is_to_end(payment, at=now(tx)):
+    open_too_long = said == S.REQUIRES_ACTION and is_late(payment, at=now(tx))
+    if open_too_long or (said in (S.REQUIRES_ACTION, S.AUTHORIZED) and is_unwanted(payment)):
         # At once if nobody has tried it yet: its page was opened by the call that was answered.
         looks.append(0 if payment.stripe_session_id is None else settings().poll_seconds)
     elif said == S.REQUIRES_ACTION and payment.expire_at is not None:
@@ -72,21 +70,13 @@ def next_look(
     return min(looks, default=None)
 
 
-def attention(tx: Session, payment: Payment, wrong: dict[str, Any] | None) -> str | None:
+def attention(payment: Payment, wrong: dict[str, Any] | None) -> str | None:
     """What only a person can settle, in words."""
-    if payment.status == S.REVIEW or wrong:
-        reported = wrong or payment.reported or {}
-        mode = "live" if reported.get("livemode") else "test"
-        return (
-            f"Stripe reports {reported.get('amount')} {reported.get('currency')} in {mode} mode;"
-            f" `gateway review {payment.id} accept|refund`."
-        )
-    lost = select(Refund.id).where(
-        Refund.payment_id == payment.id,
-        Refund.automatic,
-        Refund.status.in_((RefundStatus.FAILED, RefundStatus.CANCELLED)),
+    if payment.status != S.REVIEW and wrong is None:
+        return None
+    reported = wrong or payment.reported or {}
+    mode = "live" if reported.get("livemode") else "test"
+    return (
+        f"Stripe reports {reported.get('amount')} {reported.get('currency')} in {mode} mode;"
+        f" `gateway review {payment.id} accept|refund`."
     )
-    left = payment.amount_captured and refunds.unrefunded(tx, payment)
-    if left and tx.scalar(lost.limit(1)) is not None:
-        return f"The gateway's own refund failed; {left} {payment.currency} are left to refund."
-    return None

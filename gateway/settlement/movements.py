@@ -13,7 +13,7 @@ from gateway.captures import service as captures
 from gateway.captures.models import Capture, CaptureStatus
 from gateway.disputes.models import Dispute, DisputeStatus
 from gateway.kernel.db import Base, held
-from gateway.payments.models import Payment, PaymentStatus
+from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.processor.types import Intent, StripeDispute, StripeRefund
 from gateway.refunds import service as refunds
 from gateway.refunds.models import Refund, RefundStatus
@@ -76,8 +76,12 @@ def apply_refunds(tx: Session, payment: Payment, reported: tuple[StripeRefund, .
             )
             rows.append(row)
         row.stripe_refund_id = each.id
-        row.due_at = row.needs_attention = None  # Stripe has it: the rest is news
+        row.due_at = None  # Stripe has it: the rest is news
         _move_refund(payment, row, each)
+    given = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+    if sum(row.amount for row in rows if row.status in given) >= payment.amount_captured:
+        for row in rows:  # whatever failed was made good
+            row.needs_attention = None
 
 
 def _meant(rows: list[Refund], reported: StripeRefund) -> Refund | None:
@@ -97,13 +101,28 @@ def _move_refund(payment: Payment, row: Refund, reported: StripeRefund) -> None:
     if status == row.status or not row.can(status):
         return
     why = reported.failure_reason
-    row.transition_to(status, failure_code=why, failure_message=_WORDS.get(why or "", why))
+    row.transition_to(
+        status,
+        failure_code=why,
+        failure_message=_WORDS.get(why or "", why),
+        needs_attention=None if status == RefundStatus.SUCCEEDED else lost(row),
+    )
     if status == RefundStatus.SUCCEEDED:
         _refunded(payment, payment.amount_refunded + row.amount)
         if row.automatic and row.reason == DUPLICATE:
             payment.record("payment.duplicate_refunded")
     elif had:
         _refunded(payment, payment.amount_refunded - row.amount)
+
+
+def lost(refund: Refund) -> str | None:
+    """What a person must see when a refund has not given its money back: nobody else asked for
+    those that the gateway makes by itself.
+    """
+    money = f"{refund.amount} {refund.currency}"
+    return (
+        f"The gateway's own refund of {money} failed; give it back." if refund.automatic else None
+    )
 
 
 # Stripe's codes for a bank that sends a refund back (docs.stripe.com/refunds, failed refunds).
@@ -118,7 +137,10 @@ _WORDS = {
 
 
 def _refunded(payment: Payment, amount: int) -> None:
-    if payment.status == S.SUCCEEDED and amount == payment.amount_captured:
+    ends = payment.status == S.SUCCEEDED or (
+        payment.status == S.REVIEW and payment.resolution == Resolution.REFUND
+    )
+    if ends and amount == payment.amount_captured:
         payment.transition_to(S.REFUNDED, amount_refunded=amount)
     elif payment.status == S.REFUNDED:
         payment.transition_to(S.SUCCEEDED, tells="payment.amount_refunded", amount_refunded=amount)

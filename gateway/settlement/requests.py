@@ -64,11 +64,15 @@ def _lines(order: Order) -> list[tuple[str, int, int]]:
     return [(item["name"], item["unit_amount"], item["quantity"]) for item in order.items]
 
 
-def is_to_end(payment: Payment, *, at: datetime) -> bool:
-    """Whether anybody wants it to be ended at Stripe: a quick look, before anything is locked."""
-    late = payment.expire_at is not None and payment.expire_at <= at
+def is_unwanted(payment: Payment) -> bool:
+    """Whether its money is to be let go, should any be held."""
     wished = payment.cancel_requested_at is not None or payment.resolution == Resolution.REFUND
-    return late or wished or payment.status in ENDED
+    return wished or payment.status in ENDED
+
+
+def is_late(payment: Payment, *, at: datetime) -> bool:
+    """Whether nobody may pay it any more."""
+    return payment.expire_at is not None and payment.expire_at <= at
 
 
 def intentions(tx: Session, claimed: Claim[Payment]) -> Intentions:
@@ -79,9 +83,8 @@ def intentions(tx: Session, claimed: Claim[Payment]) -> Intentions:
     wished = payment.cancel_requested_at is not None
     followed = any(each.is_unasked for each in every if each is not payment)
     rejected = payment.status == S.REVIEW and payment.resolution == Resolution.REFUND
-    late = payment.expire_at is not None and payment.expire_at <= now(tx)
     return Intentions(
-        expire=wished or late or rejected or payment.status in ENDED,
+        expire=is_unwanted(payment) or is_late(payment, at=now(tx)),
         void=(wished and not followed) or rejected or payment.status in ENDED,
     )
 

@@ -54,7 +54,7 @@ def _check(order: Order, payment: Payment, every: list[Payment]) -> None:
         elif payment.status in (*SUPERSEDABLE, *ENDED):
             return
         else:
-            why = f"only {', '.join((*SUPERSEDABLE, *ENDED))} can be retried"
+            why = f"only {', '.join((*SUPERSEDABLE, *ENDED))} can be followed by another"
     else:
         why = f"its order {order.id} is {order.status}"
-    raise PaymentNotRetryable(f"Payment {payment.id} is {payment.status}, but {why}.")
+    raise PaymentNotRetryable(f"Payment {payment.id} is {payment.status}; {why}.")

@@ -65,7 +65,7 @@ def of(tx: Session, caller: Caller, payment_id: str) -> Timeline:
     return Timeline(
         payment_id=payment.id,
         status=payment.status,
-        needs_attention=payment.needs_attention,
+        needs_attention=_attention(tx, payment),
         entries=entries[-LONGEST:],
         truncated=len(entries) > LONGEST,
         next=sorted(_next(tx, payment, subjects), key=lambda step: step.at),
@@ -77,6 +77,14 @@ def _below(tx: Session, payment: Payment) -> list[str]:
     kinds: tuple[Any, ...] = (Capture, Refund, Dispute)
     found = (select(kind.id).where(kind.payment_id == payment.id) for kind in kinds)
     return [id for rows in found for id in tx.scalars(rows)]
+
+
+def _attention(tx: Session, payment: Payment) -> str | None:
+    """Of the payment, or else of the money below it."""
+    kinds: tuple[Any, ...] = (Capture, Refund)
+    below = (select(kind.needs_attention).where(kind.payment_id == payment.id) for kind in kinds)
+    found = [payment.needs_attention, *(why for rows in below for why in tx.scalars(rows))]
+    return next((why for why in found if why), None)
 
 
 def _newest(tx: Session, rows: Any, by: Any) -> list[Any]:

@@ -90,6 +90,55 @@ def test_what_needs_attention_is_listed_with_the_reason(payment, sql):
     assert (row["kind"], row["id"]) == ("payment", payment["id"])
 
 
+def test_what_somebody_has_seen_to_is_shown_no_more(payment, sql):
+    sql("UPDATE payments SET needs_attention = 'It was refunded by hand.', due_at = NULL")
+    result = typed("attention", "--settled", payment["id"])
+
+    assert (result.exit_code, result.stdout) == (0, "Nothing needs attention.\n")
+
+
+def test_what_goes_on_by_itself_is_not_settled_by_saying_so(payment, sql):
+    sql("UPDATE payments SET needs_attention = 'Stripe denies our key.'")
+    for settled, why in ((payment["id"], "not at an end"), ("pay_none", "pay_none")):
+        result = typed("attention", "--settled", settled)
+        assert result.exit_code == 1
+        assert why in result.stderr
+    assert "denies our key" in typed("attention").stdout
+
+
+@pytest.fixture
+def reviewed(payment, drain, stripe, sql, client, shop):
+    """A payment of which Stripe reports another amount."""
+    drain()
+    session = stripe.sessions(payment["id"])[0]["id"]
+    stripe.lever("POST", f"sessions/{session}/complete", amount=2500, currency="eur")
+    sql("UPDATE payments SET due_at = gateway_now()")
+    drain()
+    return payment["id"]
+
+
+def test_payments_under_review_are_listed_and_decided_on(reviewed, drain, sql):
+    listed = typed("review")
+    assert f"{reviewed}  1999 EUR" in listed.stdout
+    assert "2500" in listed.stdout
+    (row,) = json.loads(typed("review", "--json").stdout)["data"]
+    assert (row["id"], row["reported"]["amount"], row["decision"]) == (reviewed, 2500, None)
+    decided = json.loads(typed("review", reviewed, "accept", "--json").stdout)
+    assert (decided["status"], decided["decision"]) == ("review", "accept")
+    assert "accept" in typed("review").stdout
+    drain()
+
+    assert sql("SELECT status FROM payments") == "succeeded"
+    assert typed("review").stdout == "No payment is under review.\n"
+
+
+def test_a_review_cannot_be_misunderstood(payment, reviewed):
+    assert "accept or refund" in typed("review", reviewed).stderr
+    assert typed("review", reviewed, "ignore").exit_code == 2
+    with pytest.raises(Exception, match="There is no payment 'pay_none'"):
+        CliRunner().invoke(main_group, ["review", "pay_none", "refund"], catch_exceptions=False)
+
+
 @pytest.mark.parametrize(
     ("move", "seconds"), [("+90s", 90), ("15m", 900), ("+2h", 7200), ("+3d", 259200), ("7", 7)]
 )

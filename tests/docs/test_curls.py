@@ -39,6 +39,8 @@ class Reader:
 
     def type(self, call):
         self.drain(only=TASKS)  # as workers would have by now
+        self.bring_news()
+        self.drain(only=TASKS)
         answer = requests.request(
             call.method,
             self.filled(call.url),

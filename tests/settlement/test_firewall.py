@@ -120,7 +120,7 @@ def test_a_duplicate_whose_refund_fails_is_shown_to_somebody(
     news(first["id"])
 
     assert buyer.read(first["id"])["status"] == "succeeded"
-    assert buyer.ready()["checks"]["attention"]["needs_attention"]["payment"] == 1
+    assert buyer.ready()["checks"]["attention"]["needs_attention"]["refund"] == 1
     assert len(buyer.get(f"payments/{first['id']}/refunds")["data"]) == 1
 
 
