@@ -115,7 +115,7 @@ def _settle(tx: Session, id: str) -> None:
 
 @main_group.command()
 @click.argument("payment", required=False)
-@click.argument("decision", required=False, type=click.Choice([*Resolution]))
+@click.argument("decision", required=False, type=click.Choice([each.value for each in Resolution]))
 @json_option
 def review(payment: str | None, decision: str | None, as_json: bool) -> None:
     """List payments under review, or decide: `gateway review PAYMENT accept|refund`.

@@ -9,11 +9,20 @@ from gateway.kernel import db
 
 STATES = {
     "orders": """
-        SELECT reference, status, amount, due_at IS NULL FROM orders ORDER BY reference""",
+        SELECT reference, status, amount, reason, paid_by IS NULL, due_at IS NULL
+        FROM orders ORDER BY reference""",
     "payments": """
-        SELECT order_reference, attempt, status, amount_captured, failure_code,
-            checkout_url IS NULL, stripe_session_id IS NULL, checked_at IS NULL, due_at IS NULL
+        SELECT order_reference, attempt, status, amount_captured, amount_refunded, failure_code,
+            cancel_requested_at IS NULL, checkout_url IS NULL, stripe_session_id IS NULL, checked_at IS NULL, due_at IS NULL
         FROM payments ORDER BY order_reference, attempt""",
+    "captures": "SELECT status, amount, failure_code, due_at IS NULL FROM captures ORDER BY id",
+    "refunds": """
+        SELECT status, amount, automatic, failure_code, stripe_refund_id IS NULL, due_at IS NULL
+        FROM refunds ORDER BY id""",
+    "disputes": "SELECT status, amount FROM disputes ORDER BY id",
+    "stock": "SELECT sku, on_hand, reserved FROM inventory ORDER BY sku",
+    "movements": """
+        SELECT sku, from_place, to_place, quantity FROM stock_movements ORDER BY id""",
     "story": """
         SELECT string_agg(concat_ws(' ', type, from_status, '>', to_status), ', ' ORDER BY seq)
         FROM events GROUP BY subject_id ORDER BY 1""",
@@ -27,6 +36,9 @@ STATES = {
 }
 ROWS = """(
     SELECT id, due_at, leased_until, needs_attention FROM payments
+    UNION ALL SELECT id, due_at, leased_until, needs_attention FROM orders
+    UNION ALL SELECT id, due_at, leased_until, needs_attention FROM captures
+    UNION ALL SELECT id, due_at, leased_until, needs_attention FROM refunds
     UNION ALL SELECT id, due_at, leased_until, needs_attention FROM callback_deliveries
     UNION ALL SELECT id, due_at, leased_until, needs_attention FROM runs
 ) AS rows"""
@@ -42,16 +54,36 @@ ATTEMPTS = """
 BROKEN = {
     "a status without its event": """
         SELECT r.id, r.status FROM (
-            SELECT id, status FROM payments UNION ALL SELECT id, status FROM orders) AS r
+            SELECT id, status FROM payments UNION ALL SELECT id, status FROM orders
+            UNION ALL SELECT id, status FROM captures UNION ALL SELECT id, status FROM refunds
+            UNION ALL SELECT id, status FROM disputes) AS r
         WHERE r.status IS DISTINCT FROM
             (SELECT to_status FROM events WHERE subject_id = r.id ORDER BY seq DESC LIMIT 1)""",
     "news closed before Stripe was asked": """
         SELECT e.type FROM stripe_events e JOIN payments p ON p.id = e.payment_id
         WHERE e.status = 'processed' AND e.type = 'checkout.session.completed'
-            AND p.status <> 'succeeded'""",
+            AND p.status NOT IN ('succeeded', 'refunded', 'authorized', 'cancelled')""",
+    "a status of an order that its stock does not have": """
+        SELECT o.id FROM orders o JOIN (
+            SELECT order_id, sum(CASE WHEN to_place = 'reserved' THEN quantity
+                WHEN from_place = 'reserved' THEN -quantity ELSE 0 END) AS reserved,
+            sum(CASE WHEN to_place = 'sold' THEN quantity
+                WHEN from_place = 'sold' THEN -quantity ELSE 0 END) AS sold
+            FROM stock_movements WHERE order_id IS NOT NULL GROUP BY order_id
+        ) held ON held.order_id = o.id
+        WHERE (held.reserved > 0) IS DISTINCT FROM (o.status IN ('created', 'payment_in_progress'))
+            OR (held.sold > 0) IS DISTINCT FROM (o.status IN ('payment_done', 'packaging'))""",
+    "more refunded than captured": """
+        SELECT id FROM payments p WHERE amount_captured < (SELECT coalesce(sum(amount), 0)
+            FROM refunds r WHERE r.payment_id = p.id AND r.status IN ('pending', 'succeeded'))""",
+    "two pages open for an order": """
+        SELECT order_id FROM payments WHERE checkout_url IS NOT NULL
+        GROUP BY order_id HAVING count(*) > 1""",
     "a live payment that nobody looks at": """
-        SELECT id FROM payments WHERE due_at IS NULL
-            AND status IN ('pending', 'requires_action', 'processing')""",
+        SELECT id FROM payments p WHERE due_at IS NULL
+            AND status IN ('pending', 'requires_action', 'processing') AND NOT EXISTS (
+                SELECT FROM payments o WHERE o.order_id = p.order_id AND o.attempt < p.attempt
+                AND o.status IN ('pending', 'requires_action', 'processing', 'authorized'))""",
     "a numbered event without its delivery": """
         SELECT e.type FROM events e JOIN callback_endpoints c
             ON c.merchant_id = e.merchant_id AND c.livemode = e.livemode AND c.status <> 'deleted'

@@ -51,7 +51,7 @@ def test_a_request_repeated_after_a_crash_is_one_request(
     whole, names = stage.sweep(scene, play)
 
     assert whole["payments"] == [
-        ("order-1", 1, "requires_action", 0, None, False, False, False, False)
+        ("order-1", 1, "requires_action", 0, 0, None, True, False, False, False, False)
     ]
     assert whole["stripe"] == [(1, 0)]
     assert len(whole["keys"]) == len(whole["answers"]) == (len(names) // 5 if keyed else 0)

@@ -76,7 +76,7 @@ def test_a_crash_between_a_decline_and_a_success_tells_both(stage, at_stripe):
 
     whole, _ = stage.sweep(scene, hear)
 
-    assert whole["payments"][0][2:5] == ("succeeded", 1999, None)
+    assert whole["payments"][0][2:6] == ("succeeded", 1999, 0, None)
     assert [row[0] for row in whole["deliveries"]] == [
         "payment.attempt_declined",
         "payment.succeeded",
