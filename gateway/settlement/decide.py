@@ -72,7 +72,7 @@ def next_look(
 
 def attention(payment: Payment, wrong: dict[str, Any] | None) -> str | None:
     """What only a person can settle, in words."""
-    if payment.status != S.REVIEW and wrong is None:
+    if payment.status != S.REVIEW:
         return None
     reported = wrong or payment.reported or {}
     mode = "live" if reported.get("livemode") else "test"

@@ -34,7 +34,9 @@ def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
             f"Payment {payment.id} is {payment.status}; only one under review can be decided on."
         )
     accepted = payment.reported if resolution == Resolution.ACCEPT else payment.accepted
-    payment.record("payment.updated", resolution=resolution, accepted=accepted, due_at=now(tx))
+    if (payment.resolution, payment.accepted) != (resolution, accepted):
+        payment.record("payment.updated", resolution=resolution, accepted=accepted)
+    payment.due_at = now(tx)
     left = refunds.unrefunded(tx, payment)
     if resolution == Resolution.REFUND and left:
         refunds.start(tx, payment, amount=left, reason=REVIEWED, automatic=True, due_at=now(tx))

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests_support import forget
 
 from gateway.app import create_app
 from gateway.dev.embedded import superuser
+from gateway.dev.torture.stripe_side import stripe as in_memory
 from gateway.kernel.crashpoints import arm
 
 from .stage import Scene, Stage, World
@@ -57,6 +59,16 @@ def stripe_on_stage(stage: Stage, stripe: Any) -> Any:
     """The stage's gateway talks to an empty Stripe without faults."""
     stage.stripe = stripe
     return stripe
+
+
+@pytest.fixture
+def stripe_with_memory(stage: Stage, stripe: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """As above, and every scene begins with what Stripe knew then."""
+    with in_memory() as memory:
+        monkeypatch.setenv("STRIPE_API_BASE", memory.url)
+        forget()
+        stage.memory, stage.stripe = memory, type(stripe)(memory.url)
+        yield stage.stripe
 
 
 @pytest.fixture

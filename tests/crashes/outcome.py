@@ -13,7 +13,8 @@ STATES = {
         FROM orders ORDER BY reference""",
     "payments": """
         SELECT order_reference, attempt, status, amount_captured, amount_refunded, failure_code,
-            cancel_requested_at IS NULL, checkout_url IS NULL, stripe_session_id IS NULL, checked_at IS NULL, due_at IS NULL
+            cancel_requested_at IS NULL, checkout_url IS NULL, stripe_session_id IS NULL,
+            checked_at IS NULL, due_at IS NULL
         FROM payments ORDER BY order_reference, attempt""",
     "captures": "SELECT status, amount, failure_code, due_at IS NULL FROM captures ORDER BY id",
     "refunds": """
@@ -62,7 +63,7 @@ BROKEN = {
     "news closed before Stripe was asked": """
         SELECT e.type FROM stripe_events e JOIN payments p ON p.id = e.payment_id
         WHERE e.status = 'processed' AND e.type = 'checkout.session.completed'
-            AND p.status NOT IN ('succeeded', 'refunded', 'authorized', 'cancelled')""",
+            AND p.status NOT IN ('succeeded', 'refunded', 'authorized', 'cancelled', 'review')""",
     "a status of an order that its stock does not have": """
         SELECT o.id FROM orders o JOIN (
             SELECT order_id, sum(CASE WHEN to_place = 'reserved' THEN quantity
@@ -145,8 +146,8 @@ def _posts(world: Any, attempts: list[tuple[Any, ...]]) -> list[str]:
     return wrong
 
 
-def _at_stripe(world: Any, payments: list[str]) -> list[tuple[int, int]] | None:
-    """Per payment: sessions opened, charges made."""
+def _at_stripe(world: Any, payments: list[str]) -> list[tuple[int, ...]] | None:
+    """Per payment: sessions opened, charges made; and if any was, money received and given back."""
     if world.stripe is None:
         return None
     sessions = world.stripe.lever("GET", "state")["sessions"]
@@ -154,4 +155,10 @@ def _at_stripe(world: Any, payments: list[str]) -> list[tuple[int, int]] | None:
         [each for each in sessions if each["client_reference_id"] == payment]
         for payment in payments
     ]
-    return sorted((len(each), sum(row["successful_charges"] for row in each)) for each in mine)
+    return sorted((len(each), *_money(each)) for each in mine)
+
+
+def _money(sessions: list[dict[str, Any]]) -> tuple[int, ...]:
+    charges = sum(row["successful_charges"] for row in sessions)
+    moved = [sum(row[name] for row in sessions) for name in ("amount_received", "amount_refunded")]
+    return (charges, *moved) if any(moved) else (charges,)

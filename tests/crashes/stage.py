@@ -44,6 +44,7 @@ class Scene:
     schema: str
     facts: dict[str, Any] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)  # those the merchant's server has seen
+    memory: Any = None  # what Stripe knew, where it can be put back
 
 
 class World:
@@ -207,6 +208,7 @@ class Stage:
         self.points = Points()
         self.stripe: Any = None
         self.clean_stripe = False
+        self.memory: Any = None  # of a Stripe that can be put back, if it is such a one
         self.scenes = 0
         self.faults: list[str] = []
 
@@ -217,6 +219,7 @@ class Stage:
             self._put_back(before)
         prepare(World(self, made.facts))
         made.calls = list(self.receiver.calls)
+        made.memory = self.memory.remember() if self.memory else None
         keep = [f"CREATE TABLE {made.schema}.{t} AS TABLE public.{t}" for t in self._tables()]
         self.superuser.execute("; ".join([f"CREATE SCHEMA {made.schema}", *keep]))
         return made
@@ -277,6 +280,8 @@ class Stage:
         ]
         self.superuser.execute("; ".join(empty + fill))
         self.receiver.calls[:] = scene.calls
+        if scene.memory:
+            self.memory.put_back(scene.memory)
         limits._pace.cache_clear()
 
     def _tables(self) -> list[str]:
