@@ -10,6 +10,7 @@ from gateway.captures.schemas import CaptureCreate, CaptureSchema
 from gateway.kernel.errors import NotFound
 from gateway.kernel.fields import PageQuery
 from gateway.kernel.http import Api, Caller
+from gateway.kernel.owned import own
 from gateway.kernel.pages import Page
 from gateway.merchants.auth import by_secret
 
@@ -48,4 +49,4 @@ def list_captures(tx: Session, caller: Caller, query: dict[str, Any], payment_id
 @api.read("/captures/<capture_id>", returns=CaptureSchema())
 def read_capture(tx: Session, caller: Caller, capture_id: str) -> Capture:
     """Read a capture."""
-    return service.get(tx, caller, capture_id)
+    return own(tx, caller, Capture, capture_id)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from gateway.captures.models import Capture, CaptureStatus
 from gateway.kernel.db import now
-from gateway.kernel.errors import Conflict, Invalid, NotFound
+from gateway.kernel.errors import Conflict, Invalid
 from gateway.kernel.http import Caller
 from gateway.kernel.money import inexact
 from gateway.kernel.pages import Page, page
@@ -89,17 +89,6 @@ def _check(tx: Session, payment: Payment, amount: int | None) -> None:
 def pending(tx: Session, payment_id: str) -> Capture | None:
     mine = select(Capture).where(Capture.payment_id == payment_id)
     return tx.scalar(mine.where(Capture.status == CaptureStatus.PENDING))
-
-
-def get(tx: Session, caller: Caller, capture_id: str) -> Capture:
-    capture = tx.scalar(
-        select(Capture).filter_by(
-            id=capture_id, merchant_id=caller.merchant_id, livemode=caller.livemode
-        )
-    )
-    if capture is None:
-        raise NotFound(f"There is no capture {capture_id!r}.")
-    return capture
 
 
 def listed(tx: Session, caller: Caller, payment_id: str, query: dict[str, Any]) -> Page:

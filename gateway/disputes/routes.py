@@ -8,6 +8,7 @@ from gateway.disputes import service
 from gateway.disputes.models import Dispute
 from gateway.disputes.schemas import DisputeQuery, DisputeSchema
 from gateway.kernel.http import Api, Caller
+from gateway.kernel.owned import own
 from gateway.kernel.pages import Page
 from gateway.merchants.auth import by_secret
 
@@ -26,7 +27,7 @@ def read_dispute(tx: Session, caller: Caller, dispute_id: str) -> Dispute:
 
     It is answered in Stripe's dashboard, before `respond_by`.
     """
-    return service.get(tx, caller, dispute_id)
+    return own(tx, caller, Dispute, dispute_id)
 
 
 @api.read("/payments/<payment_id>/disputes", query=DisputeQuery(), returns=DisputeSchema())

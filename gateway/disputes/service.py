@@ -6,21 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.disputes.models import Dispute, DisputeStatus
-from gateway.kernel.errors import Invalid, NotFound
+from gateway.kernel.errors import Invalid
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
 from gateway.payments import service as payments
-
-
-def get(tx: Session, caller: Caller, dispute_id: str) -> Dispute:
-    dispute = tx.scalar(
-        select(Dispute).filter_by(
-            id=dispute_id, merchant_id=caller.merchant_id, livemode=caller.livemode
-        )
-    )
-    if dispute is None:
-        raise NotFound(f"There is no dispute {dispute_id!r}.")
-    return dispute
 
 
 def listed(

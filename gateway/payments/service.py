@@ -14,6 +14,7 @@ from gateway.kernel.db import held, lock, now
 from gateway.kernel.due import Claim
 from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
+from gateway.kernel.owned import own
 from gateway.kernel.pages import Page, page
 from gateway.orders import service as orders
 from gateway.orders.models import Order
@@ -156,14 +157,7 @@ def note_call(
 
 
 def get(tx: Session, caller: Caller, payment_id: str) -> Payment:
-    payment = tx.scalar(
-        select(Payment).filter_by(
-            id=payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode
-        )
-    )
-    if payment is None:
-        raise NotFound(f"There is no payment {payment_id!r}.")
-    return payment
+    return own(tx, caller, Payment, payment_id)
 
 
 def order_of(tx: Session, payment_id: str) -> str:

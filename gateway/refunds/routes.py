@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from gateway.kernel.errors import NotFound
 from gateway.kernel.fields import PageQuery
 from gateway.kernel.http import Api, Caller
+from gateway.kernel.owned import own
 from gateway.kernel.pages import Page
 from gateway.merchants.auth import by_secret
 from gateway.refunds import service
@@ -44,4 +45,4 @@ def list_refunds(tx: Session, caller: Caller, query: dict[str, Any], payment_id:
 @api.read("/refunds/<refund_id>", returns=RefundSchema())
 def read_refund(tx: Session, caller: Caller, refund_id: str) -> Refund:
     """Read a refund."""
-    return service.get(tx, caller, refund_id)
+    return own(tx, caller, Refund, refund_id)

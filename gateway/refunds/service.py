@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
-from gateway.kernel.errors import Conflict, Invalid, NotFound
+from gateway.kernel.errors import Conflict, Invalid
 from gateway.kernel.http import Caller
 from gateway.kernel.money import inexact
 from gateway.kernel.pages import Page, page
@@ -75,17 +75,6 @@ def unrefunded(tx: Session, payment: Payment) -> int:
         Refund.status.in_((RefundStatus.PENDING, RefundStatus.SUCCEEDED)),
     )
     return max(0, payment.amount_captured - int(tx.scalar(taken) or 0))
-
-
-def get(tx: Session, caller: Caller, refund_id: str) -> Refund:
-    refund = tx.scalar(
-        select(Refund).filter_by(
-            id=refund_id, merchant_id=caller.merchant_id, livemode=caller.livemode
-        )
-    )
-    if refund is None:
-        raise NotFound(f"There is no refund {refund_id!r}.")
-    return refund
 
 
 def listed(tx: Session, caller: Caller, payment_id: str, query: dict[str, Any]) -> Page:
