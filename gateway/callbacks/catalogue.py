@@ -30,6 +30,7 @@ CATALOGUE = {
     "refund.failed": "The money came back to you; it may have succeeded days before.",
     "refund.cancelled": "The refund was taken back at Stripe.",
     "dispute.created": "A shopper's bank disputes a payment: answer it at Stripe.",
+    "dispute.updated": "Its deadline has moved.",
     "dispute.won": "The dispute is over and the money yours.",
     "dispute.lost": "The dispute is over and the money gone.",
     "endpoint.created": "An endpoint was set up; it hears of itself as well.",

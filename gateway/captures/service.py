@@ -57,24 +57,27 @@ def start(tx: Session, payment: Payment, **fields: Any) -> Capture:
 
 
 def _check(tx: Session, payment: Payment, amount: int | None) -> None:
-    if pending(tx, payment.id) is not None:
+    under_way = pending(tx, payment.id)
+    if under_way is not None:
         raise CapturePending(
-            f"A capture of payment {payment.id} is pending. Wait until it has succeeded or failed."
+            f"Capture {under_way.id} is pending; payment {payment.id} is {payment.status}. Wait"
+            " until the capture has succeeded or failed."
         )
     if payment.status != S.AUTHORIZED:
-        by_hand = payment.capture_method == "manual"
-        why = (
-            "which is done once"
-            if payment.amount_captured and by_hand
-            else "which needs capture_method manual and a shopper who has paid"
-        )
+        if payment.amount_captured:
+            why = f"{payment.amount_captured} {payment.received_in} were captured already"
+        else:
+            why = (
+                "make one with capture_method manual, and wait until the shopper has authorised it"
+            )
         raise PaymentNotCapturable(
-            f"Payment {payment.id} is {payment.status}. Only an authorized payment can be captured,"
+            f"Payment {payment.id} is {payment.status}; only an authorized one can be captured:"
             f" {why}."
         )
     if payment.cancel_requested_at is not None:
         raise PaymentNotCapturable(
-            f"Payment {payment.id} is authorized, but its cancellation was asked for."
+            f"Payment {payment.id} is authorized, but its cancellation was asked for. Make another"
+            " payment."
         )
     if amount is not None and amount > payment.amount:
         raise CaptureExceedsAuthorized(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.disputes.schemas import DisputeSchema
@@ -39,5 +39,4 @@ class Dispute(Recorded, Base):
     __table_args__ = (
         Index("disputes_payment_idx", "payment_id", "id"),
         Index("disputes_list_idx", "merchant_id", "livemode", "id"),
-        Index("disputes_open_idx", "payment_id", postgresql_where=text("status = 'open'")),
     )

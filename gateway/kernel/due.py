@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 from gateway.kernel.db import now, remember_now
 from gateway.kernel.stateful import Stateful
 
-# Longer than a task takes: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest. Only a
-# search for a lost session among very many can outlast it; from `MAX_ATTEMPTS` on it has an hour.
+# Longer than a task takes: Stripe twice (connect 3 s, answer 10 s, one retry) and the rest. What
+# can outlast it, a search among very many sessions or a payment ended by several slow calls,
+# finds less to do at the next try; from `MAX_ATTEMPTS` on it has an hour.
 LEASE_SECONDS = 60
 # About half an hour of trying; from then on somebody should look, and hourly is enough.
 MAX_ATTEMPTS = 30
@@ -34,7 +35,7 @@ Owing = TypeVar("Owing", bound=Stateful)
 class Claim(Generic[Owing]):
     """The right to work on `row` until its lease ends or someone else claims it.
 
-    `row` is as it was at the claim; write only to what `reclaimed` returns.
+    `row` is as it was at the claim; write only to what is locked anew, if it `is_ours`.
     """
 
     row: Owing

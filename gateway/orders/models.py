@@ -34,6 +34,7 @@ TRANSITIONS: Transitions = {
     S.PACKAGING: (S.CANCELLED,),
 }
 
+PAID = (S.PAYMENT_DONE, S.PACKAGING)
 UNPAID = (S.CREATED, S.PAYMENT_FAILED)  # waits for a payment to begin, and not for ever
 
 

@@ -100,7 +100,8 @@ def update(tx: Session, caller: Caller, name: str, body: dict[str, Any]) -> Orde
     changes = _changes(order, body)
     if changes:
         order.record("order.updated", **changes)
-        inventory.reserve(tx, order)
+        if "items" in changes:
+            inventory.reserve(tx, order)
     return order
 
 

@@ -68,10 +68,11 @@ def verdict(session: CheckoutSession) -> PaymentStatus:
     """Where the payment stands according to the present state at Stripe.
 
     A decline inside an open session is no failure: the shopper may try another card. Only a
-    session that is complete or expired without money proves one.
+    session that is complete or expired without money proves one. While it is open nothing is with
+    the bank yet that could not come back to the shopper.
     """
     said = session.intent.status if session.intent is not None else None
-    if said in FROM_INTENT:
+    if said in FROM_INTENT and (said, session.status) != ("processing", "open"):
         return FROM_INTENT[said]
     if session.status == "expired":  # Stripe cancels its intent as well
         return S.EXPIRED
@@ -92,10 +93,8 @@ def mismatch(payment: Payment, session: CheckoutSession) -> dict[str, Any] | Non
         theirs.append(_figures(intent.amount, intent.currency, intent.livemode))
         if intent.status == "succeeded" and payment.capture_method == "automatic":
             theirs.append(_figures(intent.amount_received, intent.currency, intent.livemode))
-    if payment.accepted is not None:  # then the last of them is what counts
-        return theirs[-1] if theirs[-1] != payment.accepted else None
-    ours = _figures(payment.amount, payment.currency, payment.livemode)
-    return next((each for each in reversed(theirs) if each != ours), None)
+    right = (_figures(payment.amount, payment.currency, payment.livemode), payment.accepted)
+    return next((each for each in reversed(theirs) if each not in right), None)
 
 
 def _figures(amount: int, currency: str, livemode: bool) -> dict[str, Any]:

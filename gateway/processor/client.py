@@ -142,10 +142,7 @@ def find_session(*, payment_id: str, asked_at: datetime) -> CheckoutSession | No
         pages = listed.auto_paging_iter()
         return next((each for each in pages if each.client_reference_id == payment_id), None)
 
-    try:
-        found = ask("list sessions", search)
-    except Refused as refusal:  # says nothing about the session that is looked for
-        raise Unanswered("list sessions: refused", str(refusal)) from None
+    found = look("list sessions", search)
     return None if found is None else to_session(found)
 
 
@@ -175,7 +172,7 @@ def refunds_of(intent_id: str) -> tuple[StripeRefund, ...]:
         params: Any = {"payment_intent": intent_id, "limit": 100}
         return list(connected().v1.refunds.list(params=params).auto_paging_iter())
 
-    return tuple(to_refund(each) for each in reversed(ask("list refunds", every)))
+    return tuple(to_refund(each) for each in reversed(look("list refunds", every)))
 
 
 def _disputes_of(intent_id: str) -> tuple[StripeDispute, ...]:
@@ -183,7 +180,7 @@ def _disputes_of(intent_id: str) -> tuple[StripeDispute, ...]:
         params: Any = {"payment_intent": intent_id, "limit": 100}
         return list(connected().v1.disputes.list(params=params).auto_paging_iter())
 
-    return tuple(to_dispute(each) for each in reversed(ask("list disputes", every)))
+    return tuple(to_dispute(each) for each in reversed(look("list disputes", every)))
 
 
 def expire_session(session_id: str, *, idempotency_key: str) -> CheckoutSession:
@@ -213,6 +210,14 @@ def ask(what: str, call: Callable[[], T]) -> T:
     return answer
 
 
+def look(what: str, call: Callable[[], T]) -> T:
+    """As `ask`, for a search: to be refused says nothing about what is looked for."""
+    try:
+        return ask(what, call)
+    except Refused as refusal:
+        raise Unanswered(f"{what}: refused", str(refusal)) from None
+
+
 def _translated(what: str, error: stripe.StripeError) -> ProcessorError:
     status = error.http_status
     said = str(error.user_message or type(error).__name__)
@@ -226,4 +231,6 @@ def _translated(what: str, error: stripe.StripeError) -> ProcessorError:
         replayed = (error.headers or {}).get("Idempotent-Replayed") == "true"
         kind = Replayed if replayed and status >= 500 else Unanswered
         return kind(f"{what}: Stripe answered HTTP {status}", said)
+    if not isinstance(error, stripe.InvalidRequestError | stripe.CardError):
+        return Unanswered(f"{what}: the answer (HTTP {status}) is not Stripe's", said)
     return Refused(code=error.code or f"http_{status}", message=said)

@@ -8,8 +8,8 @@ from typing import Any
 
 from gateway.kernel.asking import Request
 from gateway.processor.answers import to_refund
-from gateway.processor.client import ask, connected, refunds_of
-from gateway.processor.types import NotThere, Refused, StripeRefund, Unanswered
+from gateway.processor.client import ask, connected, look, refunds_of
+from gateway.processor.types import NotThere, StripeRefund
 
 
 def capture(intent_id: str, request: Request) -> None:
@@ -18,7 +18,7 @@ def capture(intent_id: str, request: Request) -> None:
     Raises `NotThere` when it was looked for first and the money is still held, whole.
     """
     if request.look_first:
-        found = ask("retrieve intent", lambda: connected().v1.payment_intents.retrieve(intent_id))
+        found = look("retrieve intent", lambda: connected().v1.payment_intents.retrieve(intent_id))
         if found.status == "requires_capture":
             raise NotThere(f"Nothing of {intent_id} was captured.")
         return
@@ -59,10 +59,7 @@ def refund(intent_id: str, request: Request) -> StripeRefund:
 
 
 def _find_refund(intent_id: str, refund_id: str) -> StripeRefund:
-    try:
-        found = [each for each in refunds_of(intent_id) if each.refund_id == refund_id]
-    except Refused as refusal:  # says nothing about the refund that is looked for
-        raise Unanswered("list refunds: refused", str(refusal)) from None
+    found = [each for each in refunds_of(intent_id) if each.refund_id == refund_id]
     if not found:
         raise NotThere(f"Stripe has no refund for {refund_id}.")
     return found[-1]

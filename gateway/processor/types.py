@@ -24,7 +24,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class StripeRefund:
-    """`refund_id` and `payment_id` are ours, if it was us who asked for it."""
+    """`refund_id` is ours, if it was us who asked for it."""
 
     id: str
     status: str  # pending | requires_action | succeeded | failed | canceled

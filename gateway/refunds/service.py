@@ -47,8 +47,8 @@ def create(
     if left == 0 or (amount is not None and amount > left):
         raise RefundExceedsCaptured(
             f"{f'Sent {amount}; ' if amount else ''}{left} of {payment.amount_captured}"
-            f" {payment.received_in} captured by payment {payment.id} are left to refund, pending"
-            " refunds counted."
+            f" {payment.received_in} captured are left to refund, pending refunds counted; payment"
+            f" {payment.id} is {payment.status}."
         )
     if amount is not None and (why := inexact(amount, payment.received_in)):
         raise Invalid.param("amount", why)

@@ -4,50 +4,48 @@ That it was done is only news: the payment is looked at again, and `apply` moves
 is proof, so the row ends here; silence is none, so the same is asked again.
 """
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from gateway.captures.models import Capture, CaptureStatus
-from gateway.kernel.due import Claim, is_ours, postpone, settle
+from gateway.kernel.due import Claim, is_ours, postpone
 from gateway.payments import service as payments
 from gateway.processor.types import NotThere, Refused, Replayed
-from gateway.refunds.models import Refund, RefundStatus
-from gateway.settlement.holding import below
-from gateway.settlement.movements import lost
-
-FAILED = {Capture: CaptureStatus.FAILED, Refund: RefundStatus.FAILED}
+from gateway.refunds.models import RefundStatus
+from gateway.settlement.holding import Movement, below, settle_below
+from gateway.settlement.refunding import why_attention
 
 
-def done(tx: Session, claimed: Claim[Any], stripe_refund_id: str | None = None) -> None:
+def done(tx: Session, claimed: Claim[Movement], stripe_refund_id: str | None = None) -> None:
     """Stripe has done it, or has begun to."""
-    _, row = below(tx, claimed.row)
+    _, _, row = below(tx, claimed)
     if not is_ours(row, claimed):
         return
-    if stripe_refund_id is not None and row.stripe_refund_id is None:
+    if not isinstance(row, Capture) and row.stripe_refund_id is None:
         row.stripe_refund_id = stripe_refund_id
-    settle(tx, row, claimed, due_in=None)
+    settle_below(tx, row, claimed)
     payments.make_due(tx, row.payment_id)
     if claimed.attempts > 1:
         payments.note_call(tx, claimed, row.payment_id, "done")
 
 
-def refused(tx: Session, claimed: Claim[Any], error: Refused) -> None:
-    _, row = below(tx, claimed.row)
+def refused(tx: Session, claimed: Claim[Movement], error: Refused) -> None:
+    order, payment, row = below(tx, claimed)
     if not is_ours(row, claimed):
         return
-    settle(tx, row, claimed, due_in=None)
-    status = FAILED[type(row)]
-    if row.status == "pending":
-        row.transition_to(status, failure_code=error.code, failure_message=error.message)
-        if isinstance(row, Refund):
-            row.needs_attention = lost(row)
+    settle_below(tx, row, claimed)
+    why = {"failure_code": error.code, "failure_message": error.message}
+    if isinstance(row, Capture):
+        if row.status == CaptureStatus.PENDING:
+            row.transition_to(CaptureStatus.FAILED, **why)
+    elif row.status == RefundStatus.PENDING:
+        row.transition_to(RefundStatus.FAILED, **why)
+        row.needs_attention = why_attention(order, payment, row)
     payments.make_due(tx, row.payment_id)
     payments.note_call(tx, claimed, row.payment_id, "refused", error.message)
 
 
-def unanswered(tx: Session, claimed: Claim[Any], error: Exception, *, attention: bool) -> None:
-    _, row = below(tx, claimed.row)
+def unanswered(tx: Session, claimed: Claim[Movement], error: Exception, *, attention: bool) -> None:
+    _, _, row = below(tx, claimed)
     if not is_ours(row, claimed):
         return
     if isinstance(error, Replayed):

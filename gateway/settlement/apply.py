@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from gateway.kernel.db import now
 from gateway.kernel.due import Claim, is_ours, postpone, settle
+from gateway.orders.models import Order
 from gateway.payments import service as payments
 from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.processor.types import CheckoutSession, Failure, NotThere, Refused, Replayed
-from gateway.settlement import compensate, decide, movements
+from gateway.settlement import compensate, decide, movements, refunding
 from gateway.settlement.holding import family
 
 S = PaymentStatus
@@ -37,10 +38,11 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
         _lapse(tx, payment, every)
     if status is not None:
         payment.transition_to(status, **_changes(payment, status, session, wrong))
-        if status == S.SUCCEEDED:
-            compensate.after_success(tx, order, payment, every)
-    told = _rest(tx, payment, session)
-    payment.needs_attention = decide.attention(payment, wrong)
+    _money_back(tx, order, payment, session)
+    if status == S.SUCCEEDED:
+        compensate.after_success(tx, order, payment, every)
+    told = _rest(tx, payment, session, wrong)
+    payment.needs_attention = decide.attention(payment, said, wrong)
     if payment.status != before or told or claimed.attempts > 1:
         outcome = "declined" if told else payment.status
         payments.note_call(tx, claimed, payment.id, outcome, payment.needs_attention)
@@ -93,29 +95,32 @@ def _changes(
     return changes
 
 
-def _rest(tx: Session, payment: Payment, session: CheckoutSession) -> bool:
+def _money_back(tx: Session, order: Order, payment: Payment, session: CheckoutSession) -> None:
+    """Refunds come before anything that asks how much of the money is left."""
+    if payment.status == S.REVIEW and session.intent is not None:
+        payment.amount_captured = session.intent.amount_received
+        if payment.resolution == Resolution.REFUND:
+            compensate.give_back(tx, payment, compensate.REVIEWED)
+    if payment.status in (S.SUCCEEDED, S.REFUNDED, S.REVIEW) and session.intent is not None:
+        refunding.apply_refunds(tx, order, payment, session.intent.refunds)
+
+
+def _rest(
+    tx: Session, payment: Payment, session: CheckoutSession, wrong: dict[str, Any] | None
+) -> bool:
     """What Stripe reports besides; True if the shopper was declined once more."""
+    if payment.status == S.REVIEW and wrong is not None and wrong != payment.reported:
+        payment.reported = wrong  # what was decided was about other figures
+        payment.resolution = None if payment.resolution == Resolution.ACCEPT else payment.resolution
     intent = session.intent
     if intent is None:
         return False
     movements.apply_capture(tx, payment, intent)
-    if payment.status == S.REVIEW:
-        payment.amount_captured = intent.amount_received
     if payment.status in (S.SUCCEEDED, S.REFUNDED, S.REVIEW):
-        movements.apply_refunds(tx, payment, intent.refunds)
         movements.apply_disputes(tx, payment, intent.disputes)
-    if payment.status == S.REVIEW and payment.resolution == Resolution.REFUND:
-        _give_back(tx, payment)
     if payment.status != S.REQUIRES_ACTION or session.status != "open":
         return False
     return _decline(payment, intent.failure)
-
-
-def _give_back(tx: Session, payment: Payment) -> None:
-    """As an operator has decided: the review is over when all that was taken is back."""
-    compensate.give_back(tx, payment, compensate.REVIEWED)
-    if payment.amount_captured and payment.amount_refunded == payment.amount_captured:
-        payment.transition_to(S.REFUNDED)
 
 
 def _decline(payment: Payment, failure: Failure | None) -> bool:

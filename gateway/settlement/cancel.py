@@ -13,14 +13,13 @@ from gateway.kernel.due import Claim, is_ours, settle
 from gateway.kernel.errors import Conflict
 from gateway.kernel.http import Caller, Reply
 from gateway.orders import service as orders
-from gateway.orders.models import UNPAID, Order, OrderStatus
+from gateway.orders.models import PAID, UNPAID, Order, OrderStatus
 from gateway.payments import service as payments
 from gateway.payments.models import LIVE, Payment, PaymentStatus
 from gateway.settlement import compensate
 from gateway.settlement.holding import family
 
 S = PaymentStatus
-PAID = (OrderStatus.PAYMENT_DONE, OrderStatus.PACKAGING)
 EXPIRED, ASKED_FOR = "expired", "requested"
 
 
@@ -62,7 +61,7 @@ def cancel_order(tx: Session, caller: Caller, name: str, *, reason: str | None) 
     if order.status in PAID:
         for payment in every:
             if payment.status == S.SUCCEEDED:
-                compensate.give_back(tx, payment, compensate.CANCELLED)
+                compensate.give_back(tx, payment, compensate.CANCELLED, again=True)
     if order.status == OrderStatus.PAYMENT_IN_PROGRESS:
         _wish(tx, order, every, why)
     else:

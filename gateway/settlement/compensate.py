@@ -82,9 +82,11 @@ def end_order(tx: Session, order: Order, *, reason: str | None) -> None:
         inventory.give_back(tx, order)
 
 
-def give_back(tx: Session, payment: Payment, reason: str) -> None:
-    """Refund what is left of a payment, unless that was begun before."""
+def give_back(tx: Session, payment: Payment, reason: str, *, again: bool = False) -> None:
+    """Refund what is left of a payment, unless that was begun before; `again` even then, since
+    somebody wants it.
+    """
     begun = select(Refund.id).where(Refund.payment_id == payment.id, Refund.automatic)
     left = refunds.unrefunded(tx, payment)
-    if left and tx.scalar(begun.limit(1)) is None:
+    if left and (again or tx.scalar(begun.limit(1)) is None):
         refunds.start(tx, payment, amount=left, reason=reason, automatic=True, due_at=now(tx))

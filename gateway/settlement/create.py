@@ -11,12 +11,11 @@ from gateway.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gateway.kernel.http import Caller, Reply
 from gateway.kernel.ids import is_id
 from gateway.orders import service as orders
-from gateway.orders.models import Order, OrderStatus
+from gateway.orders.models import PAID, Order, OrderStatus
 from gateway.payments import service as payments
 from gateway.payments.models import OPEN, Payment, PaymentStatus
 from gateway.payments.schemas import CURRENCY_OF
-
-PAYABLE = (OrderStatus.CREATED, OrderStatus.PAYMENT_FAILED)
+from gateway.settlement.requests import SUPERSEDABLE
 
 
 class OrderAlreadyPaid(Conflict):
@@ -48,11 +47,12 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
     order, attempts = _order(tx, caller, body)
     live = next((each for each in attempts if each.is_live), None)
     if live is not None:
-        if _same(live, order, body):
+        if not _differing(live, order, body):
             return Reply(live, 200)
+        differ = ", ".join(_differing(live, order, body))
         raise PaymentInProgress(
-            f"Payment {live.id} is {live.status} over {live.amount} {live.currency}, by"
-            f" {live.method or 'any method'}. Repeat its parameters, or wait until it has ended."
+            f"Payment {live.id} is {live.status} with another {differ}. Repeat its parameters, wait"
+            f" until it has ended, or POST /payments/{live.id}/retry or /cancel."
         )
     _check_payable(order, attempts, body)
     names = ("method", "vpa", "capture_method", "return_url")
@@ -93,37 +93,27 @@ def _implicit(tx: Session, caller: Caller, body: dict[str, Any]) -> Order | None
     return orders.begin(tx, caller, implicit)
 
 
-def _same(payment: Payment, order: Order, body: dict[str, Any]) -> bool:
-    asked = (
-        body["amount"] or order.amount,
-        body["currency"] or order.currency,
-        *(body[field] for field in ("method", "vpa", "capture_method", "return_url", "metadata")),
-    )
-    return asked == (
-        payment.amount,
-        payment.currency,
-        payment.method,
-        payment.vpa,
-        payment.capture_method,
-        payment.return_url,
-        payment.meta,
-    )
+def _differing(payment: Payment, order: Order, body: dict[str, Any]) -> list[str]:
+    """The parameters of the request that are not the payment's."""
+    asked = body | {
+        "amount": body["amount"] or order.amount,
+        "currency": body["currency"] or order.currency,
+    }
+    names = ("amount", "currency", "method", "vpa", "capture_method", "return_url")
+    known = {name: getattr(payment, name) for name in names} | {"metadata": payment.meta}
+    return [name for name, value in known.items() if asked[name] != value]
 
 
 def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) -> None:
-    if order.status in (OrderStatus.PAYMENT_DONE, OrderStatus.PACKAGING):
+    if order.status in PAID:
         raise OrderAlreadyPaid(
             f"Order {order.id} is {order.status}. Make a new order to sell more."
         )
     if order.status == OrderStatus.CANCELLED:
         raise OrderCancelled(f"Order {order.id} is cancelled. Make a new order.")
-    if order.status not in PAYABLE:
-        first = next(each for each in attempts if each.status in OPEN)
-        if first.status == PaymentStatus.REVIEW:
-            why = "under review: an operator has to decide about it"
-        else:
-            why = f"being cancelled; POST /payments/{first.id}/retry makes the one that follows it"
-        raise PaymentInProgress(f"Payment {first.id} of order {order.id} is {why}.")
+    first = next((each for each in attempts if each.status in OPEN), None)
+    if first is not None:
+        raise PaymentInProgress(f"Payment {first.id} of order {order.id} is {_ending(first)}.")
     asked = (body["amount"] or order.amount, body["currency"] or order.currency)
     if asked != (order.amount, order.currency):
         raise OrderAmountMismatch(
@@ -133,6 +123,15 @@ def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) 
     if only not in (None, order.currency):
         why = f"{body['method']} takes {only} only; the order is in {order.currency}."
         raise Invalid.param("method", why)
+
+
+def _ending(payment: Payment) -> str:
+    """What has to happen to a payment that is not at an end before the next can be made."""
+    if payment.status == PaymentStatus.REVIEW:
+        return "under review: an operator has to decide about it"
+    if payment.status in SUPERSEDABLE:
+        return f"being cancelled; POST /payments/{payment.id}/retry makes the one that follows it"
+    return f"{payment.status} and is being cancelled: wait until it has ended"
 
 
 def attempt(tx: Session, order: Order, before: list[Payment], **asked: Any) -> Payment:

@@ -4,14 +4,16 @@ a person must see. Reads only; `apply` writes.
 
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.captures import service as captures
 from gateway.kernel.db import now
 from gateway.payments.models import ENDED, Payment, PaymentStatus, Resolution
 from gateway.processor.types import CheckoutSession
+from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
-from gateway.settlement import movements
+from gateway.settlement import movements, refunding
 from gateway.settlement.requests import is_late, is_unwanted
 
 S = PaymentStatus
@@ -32,6 +34,8 @@ def target(
         return S.REVIEW if payment.can(S.REVIEW) else None
     if said == S.EXPIRED and payment.cancel_requested_at is not None:
         said = S.CANCELLED
+    if said in ENDED and not payment.can(said):  # an end all the same, in the words there are
+        said = S.FAILED if payment.can(S.FAILED) else S.CANCELLED
     return said if payment.can(said) else None
 
 
@@ -61,19 +65,33 @@ def next_look(
         looks.append(0 if payment.stripe_session_id is None else settings().poll_seconds)
     elif said == S.REQUIRES_ACTION and payment.expire_at is not None:
         looks.append((payment.expire_at - now(tx)).total_seconds())
-    if session.intent is not None and movements.is_unsettled(session.intent):
-        looks.append(UNSETTLED_SECONDS)
     if said == S.AUTHORIZED and captures.pending(tx, payment.id) is not None:
+        looks.append(UNSETTLED_SECONDS)
+    if said == S.SUCCEEDED and _is_refunding(tx, payment, session):
         looks.append(UNSETTLED_SECONDS)
     if session.intent is not None and movements.is_disputed(session.intent):
         looks.append(DISPUTED_SECONDS)
     return min(looks, default=None)
 
 
-def attention(payment: Payment, wrong: dict[str, Any] | None) -> str | None:
+def _is_refunding(tx: Session, payment: Payment, session: CheckoutSession) -> bool:
+    """Whether a refund is on its way, as far as Stripe or we know."""
+    if session.intent is not None and refunding.is_unsettled(session.intent):
+        return True
+    ours = select(Refund.id).where(Refund.payment_id == payment.id)
+    pending = ours.where(Refund.status == RefundStatus.PENDING).limit(1)
+    return bool(payment.amount_captured) and tx.scalar(pending) is not None
+
+
+def attention(payment: Payment, said: PaymentStatus, wrong: dict[str, Any] | None) -> str | None:
     """What only a person can settle, in words."""
     if payment.status != S.REVIEW:
         return None
+    if payment.resolution == Resolution.ACCEPT and said == S.AUTHORIZED:
+        return (
+            "Accepted, but the money is only held. Capture it in Stripe's dashboard, or"
+            f" `gateway review {payment.id} refund`."
+        )
     reported = wrong or payment.reported or {}
     mode = "live" if reported.get("livemode") else "test"
     return (

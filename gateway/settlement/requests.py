@@ -14,9 +14,10 @@ from gateway.payments.models import ENDED, OPEN, Payment, PaymentStatus, Resolut
 from gateway.processor.client import session_params
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
-from gateway.settlement.holding import below, family
+from gateway.settlement.holding import below, family, settle_below
 
 S = PaymentStatus
+SUPERSEDABLE = (S.PENDING, S.REQUIRES_ACTION)  # another attempt may take its place
 # Stripe takes no other words for why (docs.stripe.com/api/refunds/create, reason).
 STRIPE_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
@@ -81,7 +82,8 @@ def intentions(tx: Session, claimed: Claim[Payment]) -> Intentions:
     """
     _, payment, every = family(tx, claimed.row.id, order_id=claimed.row.order_id)
     wished = payment.cancel_requested_at is not None
-    followed = any(each.is_unasked for each in every if each is not payment)
+    may_win = payment.status in SUPERSEDABLE
+    followed = may_win and any(each.is_unasked for each in every if each is not payment)
     rejected = payment.status == S.REVIEW and payment.resolution == Resolution.REFUND
     return Intentions(
         expire=is_unwanted(payment) or is_late(payment, at=now(tx)),
@@ -91,11 +93,18 @@ def intentions(tx: Session, claimed: Claim[Payment]) -> Intentions:
 
 def capture_request(tx: Session, claimed: Claim[Capture]) -> tuple[str, Request] | None:
     """The intent and the question; None if there is nothing to be asked."""
-    payment, capture = below(tx, claimed.row)
+    _, payment, capture = below(tx, claimed)
     if not is_ours(capture, claimed):
         return None
+    held = payment.status == S.AUTHORIZED and not is_unwanted(payment)
+    if capture.status == CaptureStatus.PENDING and capture.requested_at is None and not held:
+        capture.transition_to(
+            CaptureStatus.FAILED,
+            failure_code="payment_not_capturable",
+            failure_message=f"The payment is {payment.status}, or is being cancelled.",
+        )
     if capture.status != CaptureStatus.PENDING or payment.stripe_intent_id is None:
-        settle(tx, capture, claimed, due_in=None)
+        settle_below(tx, capture, claimed)
         return None
     params = {"amount_to_capture": capture.amount}
     return payment.stripe_intent_id, capture.request(tx, capture.request_params or params)
@@ -103,12 +112,12 @@ def capture_request(tx: Session, claimed: Claim[Capture]) -> tuple[str, Request]
 
 def refund_request(tx: Session, claimed: Claim[Refund]) -> tuple[str, Request] | None:
     """The intent and the question; None if there is nothing to be asked."""
-    payment, refund = below(tx, claimed.row)
+    _, payment, refund = below(tx, claimed)
     if not is_ours(refund, claimed):
         return None
     asked = refund.status != RefundStatus.PENDING or refund.stripe_refund_id is not None
     if asked or payment.stripe_intent_id is None:
-        settle(tx, refund, claimed, due_in=None)
+        settle_below(tx, refund, claimed)
         return None
     params: dict[str, Any] = {
         "payment_intent": payment.stripe_intent_id,

@@ -13,9 +13,9 @@ from gateway.payments import service as payments
 from gateway.payments.models import ENDED, OPEN, Payment, PaymentStatus
 from gateway.settlement.create import attempt
 from gateway.settlement.holding import family
+from gateway.settlement.requests import SUPERSEDABLE
 
 S = PaymentStatus
-SUPERSEDABLE = (S.PENDING, S.REQUIRES_ACTION)
 
 
 class PaymentNotRetryable(Conflict):
@@ -45,12 +45,16 @@ def retry(tx: Session, caller: Caller, payment_id: str) -> Payment:
 
 
 def _check(order: Order, payment: Payment, every: list[Payment]) -> None:
-    live = next((each for each in every if each.is_live and each is not payment), None)
+    others = [each for each in every if each.status in OPEN and each is not payment]
+    first = next((each for each in others if each.is_live), None)
+    stays = next((each for each in others if each.status not in SUPERSEDABLE), None)
     if order.status in (OrderStatus.PAYMENT_IN_PROGRESS, OrderStatus.PAYMENT_FAILED):
         if order.cancel_requested_at is not None:
             why = f"its order {order.id} is being cancelled"
-        elif live is not None:
-            why = f"payment {live.id} has taken its place and is {live.status}; retry that one"
+        elif first is not None:
+            why = f"payment {first.id} has taken its place and is {first.status}; retry that one"
+        elif stays is not None:
+            why = f"payment {stays.id} of its order is {stays.status}, and must end first"
         elif payment.status in (*SUPERSEDABLE, *ENDED):
             return
         else:

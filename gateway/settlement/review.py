@@ -20,6 +20,12 @@ class PaymentNotUnderReview(Conflict):
     code, title = "payment_not_under_review", "Nothing is to be decided."
 
 
+class PaymentBeingRefunded(Conflict):
+    """Nothing is fulfilled for money that goes back."""
+
+    code, title = "payment_being_refunded", "The money is on its way back."
+
+
 def waiting(tx: Session) -> list[Payment]:
     """Every payment under review, oldest first."""
     rows = select(Payment).where(Payment.status == PaymentStatus.REVIEW).order_by(Payment.id)
@@ -33,11 +39,17 @@ def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
         raise PaymentNotUnderReview(
             f"Payment {payment.id} is {payment.status}; only one under review can be decided on."
         )
+    left = refunds.unrefunded(tx, payment)
+    if resolution == Resolution.ACCEPT and left < payment.amount_captured:
+        raise PaymentBeingRefunded(
+            f"{payment.amount_captured - left} of {payment.amount_captured} {payment.received_in}"
+            f" of payment {payment.id} are refunded or about to be; it cannot be accepted any more."
+            f" `gateway review {payment.id} refund` gives back the rest."
+        )
     accepted = payment.reported if resolution == Resolution.ACCEPT else payment.accepted
     if (payment.resolution, payment.accepted) != (resolution, accepted):
         payment.record("payment.updated", resolution=resolution, accepted=accepted)
     payment.due_at = now(tx)
-    left = refunds.unrefunded(tx, payment)
     if resolution == Resolution.REFUND and left:
         refunds.start(tx, payment, amount=left, reason=REVIEWED, automatic=True, due_at=now(tx))
     return payment

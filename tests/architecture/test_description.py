@@ -85,7 +85,7 @@ def test_every_answer_a_route_declares_is_described(app):
             assert {"401", "403", "422", "429", "503"} <= set(answers), (method, path)
 
 
-# What no described call answers: bases and bugs, another method's 405, and the operator's command.
+# What no described call answers: bases and bugs, another method's 405, and the operator's commands.
 ELSEWHERE = {
     "conflict",
     "forbidden",
@@ -93,6 +93,8 @@ ELSEWHERE = {
     "internal_error",
     "merchant_exists",
     "method_not_allowed",
+    "payment_being_refunded",
+    "payment_not_under_review",
 }
 
 

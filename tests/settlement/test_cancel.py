@@ -237,7 +237,7 @@ def test_a_refund_that_fails_later_does_not_bring_the_order_back(buyer, paid, dr
     assert buyer.order("order-1")["status"] == "cancelled"
     assert buyer.read(payment["id"])["status"] == "succeeded"
     timeline = buyer.get(f"payments/{payment['id']}/timeline")
-    assert "own refund of 1999 EUR failed" in timeline["needs_attention"]
+    assert "refund of 1999 EUR of payment" in timeline["needs_attention"]
     assert len(buyer.get(f"payments/{payment['id']}/refunds")["data"]) == 1  # not repeated
     buyer.made(f"payments/{payment['id']}/refunds")  # by hand
     assert news(payment["id"])["status"] == "refunded"

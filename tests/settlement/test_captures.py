@@ -87,7 +87,7 @@ def test_one_capture_at_a_time_and_one_in_all(buyer, held, drain):
     check_problem(buyer.post("orders/order-1/cancel"), 409, "capture_pending")
     drain()
     told = check_problem(buyer.post(path), 409, "payment_not_capturable")
-    assert "done once" in told["detail"]
+    assert "captured already" in told["detail"]
 
 
 def test_a_payment_that_is_being_cancelled_is_not_captured(buyer, held):

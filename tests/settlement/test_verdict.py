@@ -23,7 +23,7 @@ SESSION = CheckoutSession("cs_1", "", None, "pay_1", 1999, "EUR", livemode=False
         ("open", "requires_payment_method", "requires_action"),
         ("open", "requires_confirmation", "requires_action"),
         ("open", "requires_action", "requires_action"),
-        ("open", "processing", "processing"),
+        ("open", "processing", "requires_action"),
         ("open", "canceled", "cancelled"),
         ("complete", None, "processing"),
         ("complete", "processing", "processing"),

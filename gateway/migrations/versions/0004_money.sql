@@ -37,6 +37,11 @@ CREATE INDEX stock_movements_sku_idx ON stock_movements (merchant_id, livemode, 
 
 -- An order that nobody pays ends by itself; `paid_by` is the payment that it was packed for.
 ALTER TABLE orders ADD COLUMN paid_by text;
+UPDATE orders SET paid_by = (
+    SELECT id FROM payments WHERE order_id = orders.id AND status = 'succeeded' ORDER BY id LIMIT 1
+) WHERE status IN ('payment_done', 'packaging');
+UPDATE orders SET due_at = gateway_now() + interval '1 hour',
+    expires_at = gateway_now() + interval '1 hour' WHERE status IN ('created', 'payment_failed');
 CREATE INDEX orders_due_idx ON orders (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX orders_attention_idx ON orders (id) WHERE needs_attention IS NOT NULL;
 
@@ -139,7 +144,6 @@ CREATE TABLE disputes (
     CONSTRAINT disputes_stripe_dispute_id_key UNIQUE (stripe_dispute_id)
 );
 CREATE INDEX disputes_list_idx ON disputes (merchant_id, livemode, id);
-CREATE INDEX disputes_open_idx ON disputes (payment_id) WHERE status = 'open';
 CREATE INDEX disputes_payment_idx ON disputes (payment_id, id);
 
 INSERT INTO transitions VALUES
