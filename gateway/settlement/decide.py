@@ -75,12 +75,18 @@ def next_look(
 
 
 def _is_refunding(tx: Session, payment: Payment, session: CheckoutSession) -> bool:
-    """Whether a refund is on its way, as far as Stripe or we know."""
-    if session.intent is not None and refunding.is_unsettled(session.intent):
+    """Whether a refund is on its way: one that Stripe reports as such, or one of ours that it does
+    not report at all.
+    """
+    reported = session.intent.refunds if session.intent is not None else ()
+    if any(refunding.is_unsettled(each) for each in reported):
         return True
-    ours = select(Refund.id).where(Refund.payment_id == payment.id)
-    pending = ours.where(Refund.status == RefundStatus.PENDING).limit(1)
-    return bool(payment.amount_captured) and tx.scalar(pending) is not None
+    if not payment.amount_captured:
+        return False
+    known = {each.id for each in reported} | {each.refund_id for each in reported} - {None}
+    mine = select(Refund.id, Refund.stripe_refund_id).where(Refund.payment_id == payment.id)
+    pending = tx.execute(mine.where(Refund.status == RefundStatus.PENDING))
+    return any(known.isdisjoint(ids) for ids in pending)
 
 
 def attention(payment: Payment, said: PaymentStatus, wrong: dict[str, Any] | None) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gateway.orders.models import Order, OrderStatus
 from gateway.payments.models import Payment, PaymentStatus, Resolution
-from gateway.processor.types import Intent, StripeRefund
+from gateway.processor.types import StripeRefund
 from gateway.refunds import service as refunds
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settlement.compensate import DUPLICATE
@@ -124,8 +124,5 @@ def why_attention(order: Order, payment: Payment, refund: Refund) -> str | None:
     )
 
 
-def is_unsettled(intent: Intent) -> bool:
-    """Whether a refund is on its way."""
-    return any(
-        REFUND_FROM_STRIPE.get(each.status) == RefundStatus.PENDING for each in intent.refunds
-    )
+def is_unsettled(reported: StripeRefund) -> bool:
+    return REFUND_FROM_STRIPE.get(reported.status) == RefundStatus.PENDING

@@ -32,7 +32,7 @@ def test_a_crash_anywhere_ends_as_if_there_had_been_none(stage, scene, part):
     whole, names = stage.sweep(scene, purchase, part=(part, PARTS))
 
     assert whole["orders"] == [("order-1", "payment_done", 1999, None, False, True)]
-    assert whole["stripe"] == [(1, 1)]
+    assert whole["stripe"] == [(1, 1, 1999, 0)]
     assert whole["deliveries"] == [("payment.succeeded", "delivered", True)]
     assert len(names) > 50
 

@@ -52,7 +52,7 @@ def test_a_crash_after_a_payment_ends_in_a_paid_order(stage, at_stripe, play):
     whole, _ = stage.sweep(at_stripe(GOOD), play)
 
     assert whole["orders"][0][1] == "payment_done"
-    assert whole["stripe"] == [(1, 1)]
+    assert whole["stripe"] == [(1, 1, 1999, 0)]
     assert whole["deliveries"] == [("payment.succeeded", "delivered", True)]
     assert {status for _, status, _ in whole["stripe events"]} <= {"processed", "ignored"}
 

@@ -30,6 +30,7 @@ def test_parts_are_given_back_until_nothing_is_left(buyer, paid, drain, history)
     assert rest["amount"] == 1499
     whole = buyer.read(payment["id"])
     assert (whole["status"], whole["amount_refunded"]) == ("refunded", 1999)
+    assert whole["next_check_at"] is None
     assert buyer.order("order-1")["status"] == "payment_done"  # a refund moves no order
     assert history(first["id"]) == ["refund.created", "refund.succeeded"]
     assert history(payment["id"])[-2:] == ["payment.amount_refunded", "payment.refunded"]
