@@ -13,7 +13,8 @@ class CaptureCreate(Strict):
 
     described: ClassVar[dict[str, Any]] = {"examples": [{"amount": 1500}]}
 
-    amount = Amount(load_default=None)
+    # Left out, never null: a variable that was forgotten must not take everything.
+    amount = Amount(load_default=None, allow_none=False)
 
 
 class CaptureSchema(Resource):

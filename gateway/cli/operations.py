@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from typing import Any
 
 import click
 from rich.console import Console
@@ -145,9 +146,15 @@ def review(payment: str | None, decision: str | None, as_json: bool) -> None:
         return
     for each in found:
         decided_on = each["decision"] or "not decided"
-        click.echo(f"{each['id']}  {each['asked_for']}, reported {each['reported']}; {decided_on}")
+        click.echo(f"{each['id']}  {each['asked_for']}, {_told(each['reported'])}; {decided_on}")
     if not found:
         click.echo("No payment is under review.")
+
+
+def _told(figures: Any) -> str:
+    figures = figures or {}
+    mode = "live" if figures.get("livemode") else "test"
+    return f"Stripe reports {figures.get('amount')} {figures.get('currency')} in {mode} mode"
 
 
 @main_group.command(context_settings={"ignore_unknown_options": True})

@@ -5,6 +5,7 @@ queue for. Rows are locked in the order of SKUs, so that two orders never wait f
 an order holds changes only under the order's own lock, which the caller has.
 """
 
+import re
 from collections import Counter
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from gateway.inventory.models import Place, Stock, StockMovement
+from gateway.inventory.schemas import SKU, SKU_WORDS
 from gateway.kernel.db import held, now
 from gateway.kernel.errors import Conflict, Invalid, NotFound
 from gateway.kernel.http import Caller
@@ -70,7 +72,7 @@ def reserve(tx: Session, order: Holder) -> None:
         if change[row.sku] > row.available
     ]
     if short:
-        raise OutOfStock(f"{'; '.join(short)}. Ask for fewer pieces, or try later.")
+        raise OutOfStock(f"{'; '.join(short)}. Order fewer, or wait until there are more.")
     for row in rows:
         _move(tx, row, order.id, P.AVAILABLE, P.RESERVED, change[row.sku])
 
@@ -157,20 +159,27 @@ def _move(
 
 def count(tx: Session, caller: Caller, sku: str, *, on_hand: int) -> Stock:
     """The merchant has counted: there are `on_hand` pieces. A SKU is tracked from then on."""
+    _check(sku)
     key = {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "sku": sku}
     fresh = upsert(Stock).values(**key, on_hand=0, reserved=0).on_conflict_do_nothing()
     tx.execute(fresh)
     row = tx.scalars(held(select(Stock).filter_by(**key))).one()
     if on_hand < row.reserved:
         raise StockBelowReserved(
-            f"{row.reserved} pieces of {sku!r} are reserved for unpaid orders; {on_hand} were sent."
-            f" Send {row.reserved} or more, or cancel such orders first."
+            f"Sent {on_hand}; of {sku!r} {row.reserved} are reserved for unpaid orders. Send"
+            f" {row.reserved} or more, or cancel such orders first."
         )
     _move(tx, row, None, P.OUTSIDE, P.AVAILABLE, on_hand - row.on_hand)
     return row
 
 
+def _check(sku: str) -> None:
+    if not re.fullmatch(SKU, sku):
+        raise NotFound(f"There can be no SKU {sku!r}: it must be {SKU_WORDS}.")
+
+
 def get(tx: Session, caller: Caller, sku: str) -> Stock:
+    _check(sku)
     row = tx.get(Stock, (caller.merchant_id, caller.livemode, sku))
     if row is None:
         raise NotFound(f"The SKU {sku!r} is not tracked. PUT its `on_hand` to begin.")

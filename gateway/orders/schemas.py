@@ -92,7 +92,9 @@ class OrderCreate(Strict):
 
     @validates_schema(skip_on_field_errors=True)
     def check_amount(self, data: dict[str, Any], **_: Any) -> None:
-        if bool(data["items"]) == ("amount" in data):
+        if not data["items"] and "amount" not in data:
+            raise ValidationError("Give at least one item, or an amount.", "items")
+        if data["items"] and "amount" in data:
             raise ValidationError("Give either items or an amount, not both.", "amount")
         amount = total(data)
         if amount > MAX_AMOUNT:

@@ -15,7 +15,8 @@ class RefundCreate(Strict):
         "examples": [{"amount": 500, "reason": "Customer requested"}]
     }
 
-    amount = Amount(load_default=None)
+    # Left out, never null: a variable that was forgotten must not give everything back.
+    amount = Amount(load_default=None, allow_none=False)
     reason = Text(longest=500, load_default=None)
 
 

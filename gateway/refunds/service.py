@@ -48,7 +48,7 @@ def create(
         raise RefundExceedsCaptured(
             f"{f'Sent {amount}; ' if amount else ''}{left} of {payment.amount_captured}"
             f" {payment.received_in} captured are left to refund, pending refunds counted; payment"
-            f" {payment.id} is {payment.status}."
+            f" {payment.id} is {payment.status}. Its refunds say where the rest went."
         )
     if amount is not None and (why := inexact(amount, payment.received_in)):
         raise Invalid.param("amount", why)

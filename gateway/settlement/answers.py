@@ -12,7 +12,7 @@ from gateway.payments import service as payments
 from gateway.processor.types import NotThere, Refused, Replayed
 from gateway.refunds.models import RefundStatus
 from gateway.settlement.holding import Movement, below, settle_below
-from gateway.settlement.refunding import why_attention
+from gateway.settlement.refunding import show_failure
 
 
 def done(tx: Session, claimed: Claim[Movement], stripe_refund_id: str | None = None) -> None:
@@ -39,7 +39,7 @@ def refused(tx: Session, claimed: Claim[Movement], error: Refused) -> None:
             row.transition_to(CaptureStatus.FAILED, **why)
     elif row.status == RefundStatus.PENDING:
         row.transition_to(RefundStatus.FAILED, **why)
-        row.needs_attention = why_attention(order, payment, row)
+        show_failure(tx, order, payment, row)
     payments.make_due(tx, row.payment_id)
     payments.note_call(tx, claimed, row.payment_id, "refused", error.message)
 

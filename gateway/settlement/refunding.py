@@ -25,6 +25,7 @@ REFUND_FROM_STRIPE = {
 }
 # Stripe's codes for a bank that sends a refund back (docs.stripe.com/refunds, failed refunds).
 WORDS = {
+    "unknown": "The bank gave no reason.",
     "lost_or_stolen_card": "The card was lost or stolen.",
     "expired_or_canceled_card": "The card has expired or was cancelled.",
     "charge_for_pending_refund_disputed": "The shopper disputed the charge meanwhile.",
@@ -52,7 +53,7 @@ def apply_refunds(
             rows.append(row)
         row.stripe_refund_id = each.id
         row.due_at = None  # Stripe has it: the rest is news
-        _move_refund(order, payment, row, each)
+        _move_refund(tx, order, payment, row, each)
     if 0 < payment.amount_captured == payment.amount_refunded:
         _all_is_back(payment, rows)
 
@@ -67,7 +68,9 @@ def _meant(rows: list[Refund], reported: StripeRefund) -> Refund | None:
     return next(ours, None)
 
 
-def _move_refund(order: Order, payment: Payment, row: Refund, reported: StripeRefund) -> None:
+def _move_refund(
+    tx: Session, order: Order, payment: Payment, row: Refund, reported: StripeRefund
+) -> None:
     status = REFUND_FROM_STRIPE.get(reported.status, RefundStatus.PENDING)
     had = row.status == RefundStatus.SUCCEEDED
     if had and status == RefundStatus.CANCELLED:
@@ -81,7 +84,7 @@ def _move_refund(order: Order, payment: Payment, row: Refund, reported: StripeRe
         if row.automatic and row.reason == DUPLICATE:
             payment.record("payment.duplicate_refunded")
         return
-    row.needs_attention = why_attention(order, payment, row)
+    show_failure(tx, order, payment, row)
     if had:
         _refunded(payment, payment.amount_refunded - row.amount)
 
@@ -110,17 +113,23 @@ def _all_is_back(payment: Payment, rows: list[Refund]) -> None:
         payment.transition_to(S.REFUNDED)
 
 
-def why_attention(order: Order, payment: Payment, refund: Refund) -> str | None:
-    """What a person must see when a refund gives nothing back of money that no order is given for.
-    A merchant who refunds a sale hears of it, and decides.
+def show_failure(tx: Session, order: Order, payment: Payment, refund: Refund) -> None:
+    """A person must see money that no order is given for and that did not go back: once, at the
+    last refund that failed. A merchant who refunds a sale hears of it, and decides.
     """
     kept = order.paid_by == payment.id and order.status != OrderStatus.CANCELLED
     if kept and not refund.automatic:
-        return None
+        return
+    for row in rows_of(tx, Refund, payment):
+        row.needs_attention = None
     money, why = f"{refund.amount} {refund.currency}", refund.failure_message or refund.failure_code
-    return (
+    if refund.failure_code == "charge_disputed":
+        todo = "The shopper's bank asks for it already: see the payment's disputes."
+    else:
+        todo = "Refund it again, or pay it back in another way."
+    refund.needs_attention = (
         f"The refund of {money} of payment {payment.id} failed ({why or 'no reason given'}), and"
-        " no order is given for it. Refund it again."
+        f" no order is given for it. {todo}"
     )
 
 

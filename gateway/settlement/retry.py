@@ -52,7 +52,10 @@ def _check(order: Order, payment: Payment, every: list[Payment]) -> None:
         if order.cancel_requested_at is not None:
             why = f"its order {order.id} is being cancelled"
         elif first is not None:
-            why = f"payment {first.id} has taken its place and is {first.status}; retry that one"
+            why = (
+                f"payment {first.id} has taken its place and is {first.status}: use that one, and"
+                " retry it only to replace it"
+            )
         elif stays is not None:
             why = f"payment {stays.id} of its order is {stays.status}, and must end first"
         elif payment.status in (*SUPERSEDABLE, *ENDED):

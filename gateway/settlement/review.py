@@ -44,7 +44,7 @@ def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
         raise PaymentBeingRefunded(
             f"{payment.amount_captured - left} of {payment.amount_captured} {payment.received_in}"
             f" of payment {payment.id} are refunded or about to be; it cannot be accepted any more."
-            f" `gateway review {payment.id} refund` gives back the rest."
+            + (f" `gateway review {payment.id} refund` gives back the rest." if left else "")
         )
     accepted = payment.reported if resolution == Resolution.ACCEPT else payment.accepted
     if (payment.resolution, payment.accepted) != (resolution, accepted):

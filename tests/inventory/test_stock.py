@@ -75,7 +75,7 @@ def test_reserved_pieces_cannot_be_counted_away(shopkeeper):
         shopkeeper("PUT", "inventory/tea", {"on_hand": 3}), 409, "stock_below_reserved"
     )
 
-    assert "4 pieces" in told["detail"]
+    assert "4 are reserved" in told["detail"]
     assert count(shopkeeper, 4)["available"] == 0
 
 

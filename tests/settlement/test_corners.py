@@ -111,7 +111,8 @@ def test_attention_stays_until_the_money_is_really_back(buyer, paid, drain, news
     assert attention(buyer)["refund"] == 1
     buyer.made(f"payments/{payment['id']}/refunds")  # refused as well
     news(payment["id"])
-    assert attention(buyer)["refund"] == 2
+    assert attention(buyer)["refund"] == 1  # the same money
+    assert "disputes" in buyer.get(f"payments/{payment['id']}/timeline")["needs_attention"]
     dispute = stripe.get("disputes")["data"][0]["id"]
     stripe.lever("POST", f"disputes/{dispute}", status="won")
     buyer.made(f"payments/{payment['id']}/refunds")
@@ -218,3 +219,11 @@ def test_a_bank_that_gives_a_payment_back_to_the_shopper_leaves_it_payable(
 
     monkeypatch.setattr(processor, "fetch_session", thinking)
     assert news(payment["id"])["status"] == "requires_action"
+
+
+@pytest.mark.parametrize("path", ["capture", "refunds"])
+def test_null_is_not_everything(buyer, paid, path):
+    payment = paid(capture_method="manual" if path == "capture" else "automatic")
+    told = check_problem(buyer.post(f"payments/{payment['id']}/{path}", {"amount": None}), 422)
+
+    assert told["errors"][0]["param"] == "amount"
