@@ -258,7 +258,7 @@ def test_the_promises_hold_whatever_happens(
         run_state_machine_as_test(
             Everybody,
             settings=settings(
-                max_examples=15,
+                max_examples=10,
                 stateful_step_count=40,
                 deadline=None,
                 derandomize=True,
