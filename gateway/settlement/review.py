@@ -10,7 +10,7 @@ from gateway.kernel.db import now
 from gateway.kernel.errors import Conflict
 from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.refunds import service as refunds
-from gateway.settlement.compensate import REVIEWED
+from gateway.settlement import compensate
 from gateway.settlement.holding import family
 
 
@@ -50,6 +50,6 @@ def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
     if (payment.resolution, payment.accepted) != (resolution, accepted):
         payment.record("payment.updated", resolution=resolution, accepted=accepted)
     payment.due_at = now(tx)
-    if resolution == Resolution.REFUND and left:
-        refunds.start(tx, payment, amount=left, reason=REVIEWED, automatic=True, due_at=now(tx))
+    if resolution == Resolution.REFUND:
+        compensate.give_back(tx, payment, compensate.REVIEWED, again=True)
     return payment

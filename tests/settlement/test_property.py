@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.dev.embedded import superuser
 
@@ -43,6 +49,10 @@ class Everybody(RuleBasedStateMachine):
         world.quiet()
         world.check()
         compare(world)
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        world.check()
 
     # The merchant.
 
@@ -125,13 +135,11 @@ class Everybody(RuleBasedStateMachine):
     @rule(chance=st.randoms(use_true_random=False))
     def some_work(self, chance: Any) -> None:
         world.work(chance)
-        world.check()
 
     @rule()
     def all_work(self) -> None:
         while world.work():
             pass
-        world.check()
 
     @rule(chance=st.randoms(use_true_random=False))
     def news(self, chance: Any) -> None:
