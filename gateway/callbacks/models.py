@@ -37,8 +37,25 @@ class Endpoint(Recorded, Base):
     events: Mapped[list[Any]]
     description: Mapped[str | None]
     sealed_secret: Mapped[str]
+    previous_sealed_secret: Mapped[str | None]  # signs too until `previous_until`
+    previous_until: Mapped[datetime | None]
+    # Its circuit is closed while `open_until` is null, open until then, half-open after it.
+    open_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    failing_since: Mapped[datetime | None]  # the first failure after the last success
+    last_error: Mapped[str | None]
+    disabled_code: Mapped[str | None]
+    disabled_message: Mapped[str | None]
 
-    __table_args__ = (Index("callback_endpoints_list_idx", "merchant_id", "livemode", "id"),)
+    __table_args__ = (
+        Index("callback_endpoints_list_idx", "merchant_id", "livemode", "id"),
+        Index(
+            "callback_endpoints_attention_idx",
+            "id",
+            postgresql_where=text("needs_attention IS NOT NULL"),
+        ),
+        Index("callback_endpoints_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
 
     @property
     def secret(self) -> str:
@@ -65,8 +82,17 @@ DELIVERY_TRANSITIONS: Transitions = {
 }
 
 
+class DisabledCode(StrEnum):
+    PAUSED = "paused"  # the merchant asked for it
+    GONE = "gone"  # it answered 410
+    FAILING = "failing"  # only failures for days; it is tried now and then
+
+
 class Delivery(Stateful, Base):
-    """One event on its way to one endpoint. Its attempts are its log; it writes no events."""
+    """One event on its way to one endpoint. Its attempts are its log; it writes no events.
+
+    Pending without a due time it waits in its endpoint's lane, and `lanes` says for what.
+    """
 
     __tablename__ = "callback_deliveries"
     KIND, PREFIX, TRANSITIONS = "delivery", "wd", DELIVERY_TRANSITIONS
@@ -93,6 +119,20 @@ class Delivery(Stateful, Base):
             "id",
             postgresql_where=text("status = 'exhausted'"),
         ),
+        Index(
+            "callback_deliveries_lane_idx",
+            "endpoint_id",
+            "id",
+            postgresql_where=text("status = 'pending' AND due_at IS NULL"),
+        ),
+        Index(
+            "callback_deliveries_open_idx",
+            "merchant_id",
+            "livemode",
+            "id",
+            postgresql_where=text("status <> 'delivered'"),
+        ),
+        Index("callback_deliveries_age_idx", "created_at", postgresql_using="brin"),
     )
 
     attempt_log: Mapped[list["Attempt"]] = relationship(
@@ -118,4 +158,5 @@ class Attempt(Base):
 
     __table_args__ = (
         Index("callback_attempts_delivery_idx", "delivery_id", "number", unique=True),
+        Index("callback_attempts_age_idx", "started_at", postgresql_using="brin"),
     )

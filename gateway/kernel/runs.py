@@ -41,21 +41,26 @@ class Run(Stateful, Base):
     total: Mapped[int | None]  # how much there was to do, once that is known
     done: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None]
+    subject_id: Mapped[str | None]  # the row it is about, if it is about one
+    params: Mapped[dict[str, Any] | None]  # what it was told, and where it stands
     finished_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("runs_job_idx", "job", "created_at"),
         Index("runs_attention_idx", "id", postgresql_where=text("needs_attention IS NOT NULL")),
         Index("runs_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "runs_subject_idx", "subject_id", "id", postgresql_where=text("subject_id IS NOT NULL")
+        ),
     )
 
     def finish(self, tx: Session, status: RunStatus, **changes: Any) -> None:
         self.transition_to(status, finished_at=now(tx), due_at=None, **changes)
 
 
-def start(tx: Session, job: str) -> Run:
-    """A run that is due now, whatever ran before (an operator's wish)."""
-    return Run.start(tx, job=job, due_at=now(tx))
+def start(tx: Session, job: str, **fields: Any) -> Run:
+    """A run that is due now, whatever ran before (somebody's wish)."""
+    return Run.start(tx, job=job, due_at=now(tx), **fields)
 
 
 def start_scheduled(tx: Session, job: str) -> Run | None:

@@ -1,0 +1,34 @@
+-- How an endpoint fares: its circuit is closed while `open_until` is null, open until then, and
+-- half-open after it. `failures` are those since the last success, a slow one weighing more.
+ALTER TABLE callback_endpoints ADD COLUMN failures bigint DEFAULT 0 NOT NULL;
+ALTER TABLE callback_endpoints ADD COLUMN failing_since timestamptz;
+ALTER TABLE callback_endpoints ADD COLUMN last_error text;
+ALTER TABLE callback_endpoints ADD COLUMN open_until timestamptz;
+ALTER TABLE callback_endpoints ADD COLUMN disabled_code text;
+ALTER TABLE callback_endpoints ADD COLUMN disabled_message text;
+-- The secret before this one signs too, until then.
+ALTER TABLE callback_endpoints ADD COLUMN previous_sealed_secret text;
+ALTER TABLE callback_endpoints ADD COLUMN previous_until timestamptz;
+CREATE INDEX callback_endpoints_attention_idx
+    ON callback_endpoints (id)
+    WHERE needs_attention IS NOT NULL;
+CREATE INDEX callback_endpoints_due_idx
+    ON callback_endpoints (due_at)
+    WHERE due_at IS NOT NULL;
+
+-- An endpoint's lane: what is pending but not due waits for its endpoint.
+CREATE INDEX callback_deliveries_lane_idx
+    ON callback_deliveries (endpoint_id, id)
+    WHERE status = 'pending' AND due_at IS NULL;
+-- What is open of a merchant is found without reading what is over.
+CREATE INDEX callback_deliveries_open_idx
+    ON callback_deliveries (merchant_id, livemode, id)
+    WHERE status <> 'delivered';
+-- For pruning by age; next to nothing to keep up, since rows come in order of time.
+CREATE INDEX callback_deliveries_age_idx ON callback_deliveries USING brin (created_at);
+CREATE INDEX callback_attempts_age_idx ON callback_attempts USING brin (started_at);
+
+-- A run may be about a row, and be told what to do.
+ALTER TABLE runs ADD COLUMN subject_id text;
+ALTER TABLE runs ADD COLUMN params jsonb;
+CREATE INDEX runs_subject_idx ON runs (subject_id, id) WHERE subject_id IS NOT NULL;
