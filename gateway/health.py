@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, select, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.models import Delivery, DeliveryStatus
+from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint
 from gateway.captures.models import Capture
 from gateway.kernel import heartbeats, logs
 from gateway.kernel.db import transaction
@@ -34,6 +34,7 @@ QUEUE_OF: tuple[tuple[str, Any], ...] = (
     ("stripe", Capture),
     ("stripe", Refund),
     ("callbacks", Delivery),
+    ("callbacks", Endpoint),
     ("clock", Order),
     ("clock", Run),
 )

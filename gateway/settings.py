@@ -7,6 +7,8 @@ message. (GATEWAY_MIGRATION_URL, the owner's, is for `gateway migrate` alone.)
 
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +44,11 @@ class Settings:
     stripe_timeout: float  # seconds to wait for an answer, once connected
     callback_timeout: float  # seconds for one whole callback attempt
     retry_intervals: tuple[int, ...]
+    callback_ports: tuple[int, ...]
+    callback_networks: tuple[str, ...]  # private ones that callbacks may reach all the same
+    callback_ca_file: str  # certificates to trust instead of the public ones; empty: those
+    callback_concurrency: int  # callbacks at once from one worker to one endpoint
+    callback_rate: int  # callbacks a second from one worker to one endpoint
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
@@ -99,6 +106,15 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
         "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
         "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
+        "callback_ports": tuple(
+            env.list("GATEWAY_CALLBACK_PORTS", [443, 8443], subcast=int, validate=_are_ports) or ()
+        ),
+        "callback_networks": tuple(
+            env.list("GATEWAY_CALLBACK_NETWORKS", [], validate=_are_networks) or ()
+        ),
+        "callback_ca_file": env.str("GATEWAY_CALLBACK_CA_FILE", "", validate=_is_file),
+        "callback_concurrency": env.int("GATEWAY_CALLBACK_CONCURRENCY", 20, validate=_positive),
+        "callback_rate": env.int("GATEWAY_CALLBACK_RATE", 500, validate=_positive),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
         "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
         "trusted_proxies": env.int(
@@ -125,6 +141,24 @@ def _filled(values: list[str]) -> None:
 def _is_schedule(intervals: list[int]) -> None:
     if not 1 <= len(intervals) <= 30 or min(intervals) < 0:
         raise ValidationError("must be 1 to 30 numbers of seconds, such as 0,5,300,1800")
+
+
+def _are_ports(ports: list[int]) -> None:
+    if not ports or not all(0 < port < 65536 for port in ports):
+        raise ValidationError("must be ports with commas between, such as 443,8443")
+
+
+def _are_networks(networks: list[str]) -> None:
+    try:
+        for network in networks:
+            ip_network(network)
+    except ValueError as error:
+        raise ValidationError(f"must be networks such as 10.1.0.0/16: {error}") from None
+
+
+def _is_file(path: str) -> None:
+    if path and not Path(path).is_file():
+        raise ValidationError(f"there is no file {path!r}")
 
 
 def psycopg2_url(url: str) -> str:

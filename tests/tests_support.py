@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -42,6 +43,7 @@ class Receiver:
         self.calls: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
         self.secret = ""
+        self.on_call: Callable[[BaseHTTPRequestHandler], None] = lambda _: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +52,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.calls.append((dict(self.headers), body))
+                outer.on_call(self)
                 status, headers, content = outer.answers.pop(0) if outer.answers else (200, {}, b"")
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(content))}.items():

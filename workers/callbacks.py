@@ -1,38 +1,93 @@
-"""The callback task: claim a delivery, post it, write down the attempt."""
+"""Callback tasks. `deliver` is a call to this process's engine, which claims for itself; `tend`
+looks after one endpoint whose lane may hold something.
+"""
 
-from datetime import UTC, datetime
+import threading
 
-from gateway.callbacks import delivery
-from gateway.callbacks.models import Delivery
-from gateway.callbacks.sender import post
-from gateway.callbacks.signing import headers_of
-from gateway.kernel.db import lock, transaction
-from gateway.kernel.due import claim
-from gateway.kernel.logs import get_logger
+from celery.signals import worker_shutting_down
+
+from gateway.callbacks import lanes
+from gateway.callbacks.models import Endpoint
+from gateway.kernel.db import lock, now, transaction
+from gateway.kernel.due import claim, is_ours, settle
 from workers.app import task
+from workers.engine import Engine
 
-log = get_logger(__name__)
+DELIVER, TEND = "callbacks.deliver", "callbacks.tend"
+# While one waits for the database, the other minds its transfers.
+ENGINES = 2
 
-DELIVER = "callbacks.deliver"
+
+class Pump:
+    """The engines of this process, kept with their connections. A task that calls runs a free one;
+    when all run already, they have heard.
+    """
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+        self.stopped = threading.Event()
+        self.turn = threading.Lock()
+        self.free: list[Engine] = []
+        self.running: list[Engine] = []
+
+    def run(self) -> None:
+        """Until nothing is due that others do not see to."""
+        self.called.set()
+        while self.called.is_set() and (engine := self._start()):
+            try:
+                engine.run()
+            except BaseException:
+                self._end(engine)
+                engine.close()
+                raise
+            self._end(engine)
+            self.free.append(engine)
+
+    def _start(self) -> Engine | None:
+        with self.turn:
+            if len(self.running) >= ENGINES:
+                for engine in self.running:
+                    engine.transfers.wake()
+                return None
+            engine = self.free.pop() if self.free else Engine(self.called, self.stopped)
+            self.running.append(engine)
+            return engine
+
+    def _end(self, engine: Engine) -> None:
+        with self.turn:
+            self.running.remove(engine)
+
+    def stop(self) -> None:
+        """Take nothing more; what is on its way ends, in seconds."""
+        self.stopped.set()
+        with self.turn:
+            for engine in self.running:
+                engine.transfers.wake()
+
+
+pump = Pump()
 
 
 @task(DELIVER)
-def deliver(delivery_id: str) -> None:
-    with transaction(actor=f"task:{DELIVER}") as tx:
-        claimed = claim(tx, Delivery, delivery_id)
+def deliver(_: str) -> None:
+    """The hint says that something is due, not what: the engine takes the longest due first."""
+    pump.run()
+
+
+@task(TEND)
+def tend(endpoint_id: str) -> None:
+    with transaction(actor=f"task:{TEND}") as tx:
+        claimed = claim(tx, Endpoint, endpoint_id)
     if claimed is None:
         return
-    with transaction(actor=f"task:{DELIVER}") as tx:  # apart, so that a fault here counts as a try
-        outgoing = delivery.prepare(tx, lock(tx, Delivery, delivery_id))
-    if outgoing is None:
-        return
-    headers = headers_of(
-        event_id=outgoing.event_id,
-        body=outgoing.body,
-        secret=outgoing.secret,
-        at=datetime.now(UTC),
-    )
-    result = post(outgoing.url, headers=headers, body=outgoing.body)
-    log.info("callback", status=result.status_code, error=result.error, ms=result.duration_ms)
-    with transaction(actor=f"task:{DELIVER}") as tx:
-        delivery.record(tx, claimed, result)
+    with transaction(actor=f"task:{TEND}") as tx:
+        endpoint = lock(tx, Endpoint, endpoint_id)
+        if is_ours(endpoint, claimed):
+            at = lanes.tend(tx, endpoint)
+            due_in = None if at is None else (at - now(tx)).total_seconds()
+            settle(tx, endpoint, claimed, due_in=due_in)
+
+
+@worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    pump.stop()

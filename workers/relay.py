@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,12 @@ from types import FrameType
 from typing import Any
 
 from kombu import exceptions
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import ColumnElement, and_, bindparam, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.callbacks import service as callbacks
-from gateway.callbacks.models import Delivery
+from gateway.callbacks.models import Delivery, Endpoint
 from gateway.captures.models import Capture
 from gateway.kernel import logs, runs
 from gateway.kernel.crashpoints import crashpoint
@@ -36,14 +37,15 @@ from gateway.orders.models import Order
 from gateway.payments.models import Payment
 from gateway.refunds.models import Refund
 from workers.app import app
-from workers.callbacks import DELIVER
+from workers.callbacks import DELIVER, TEND
 from workers.clock import START, STEP
 from workers.movements import CAPTURE, REFUND
 from workers.orders import EXPIRE
 from workers.payments import OPENED, REFRESH, SUBMIT, UNOPENED
 
 EVENTS_PER_PASS = 500
-IDLE_SECONDS = 0.1
+IDLE_SECONDS = 0.05
+BUSY_SECONDS = 0.01  # so that a pass finds more than one thing to do
 ERROR_SECONDS = 1.0
 # A hint that nobody took up in this time was lost, or its queue is long: say it again.
 REPEAT_SECONDS = 5.0
@@ -59,12 +61,20 @@ Send = Callable[[list[Hint]], None]
 
 @dataclass(frozen=True)
 class Owed:
-    """Rows that make a task necessary when they are due."""
+    """Rows that make a task necessary when they are due.
+
+    With `at_once` one message stands for all that are due: the task claims for itself.
+    """
 
     task: str
     queue: str
     model: Any
     when: ColumnElement[bool] | None = None
+    at_once: bool = False
+
+    def most(self, slots: int) -> int:
+        """How many to hint, when the living workers of the queue can hold that many."""
+        return min(slots, 1) if self.at_once else HINTS_PER_SLOT * slots
 
 
 OWED = (
@@ -72,7 +82,8 @@ OWED = (
     Owed(REFRESH, "stripe", Payment, OPENED),
     Owed(CAPTURE, "stripe", Capture),
     Owed(REFUND, "stripe", Refund),
-    Owed(DELIVER, "callbacks", Delivery),
+    Owed(DELIVER, "callbacks", Delivery, at_once=True),
+    Owed(TEND, "callbacks", Endpoint),
     Owed(EXPIRE, "clock", Order),
     Owed(STEP, "clock", Run),
 )
@@ -109,11 +120,13 @@ class Relay:
         """What is due now, of each kind about twice what its queue's living workers can hold."""
         with transaction(actor="relay:due") as tx:
             living = alive(tx)
-            found: list[Hint] = []
-            for owed in OWED:
-                slots = sum(pulse.slots for pulse in living if pulse.queue == owed.queue)
-                found += _due(tx, owed, HINTS_PER_SLOT * slots)
-            return found + self._overdue(tx)
+            slots = Counter[str]()
+            for pulse in living:
+                slots[pulse.queue or ""] += pulse.slots
+            # Where nobody would take it, a message now only makes a longer queue later.
+            most = {owed.task: owed.most(slots[owed.queue]) for owed in OWED}
+            found = tx.connection().execute(_oldest(), most)
+            return [tuple(row) for row in found] + self._overdue(tx)
 
     def _overdue(self, tx: Session) -> list[Hint]:
         if time.monotonic() - self.looked_overdue < OVERDUE_EVERY_SECONDS:
@@ -128,22 +141,21 @@ class Relay:
         return [hint for hint in hints if hint not in self.sent]
 
 
-def _due(tx: Session, owed: Owed, limit: int) -> list[Hint]:
-    if not limit:
-        return []  # nobody would take it: a message now only makes a longer queue later
-    found = tx.connection().execute(_oldest(owed.task), {"most": limit})
-    return [(owed.task, id, due_at) for id, due_at in found]
-
-
 @cache
-def _oldest(task: str) -> Any:
-    """Built once: a pass looks for each kind many times a second."""
-    owed = next(each for each in OWED if each.task == task)
+def _oldest() -> Any:
+    """What is due of each kind, the longest due first, at most as many as `:<task>` says.
+
+    One statement, built once: a pass looks many times a second.
+    """
+    return union_all(*(_due(owed) for owed in OWED))
+
+
+def _due(owed: Owed) -> Any:
     table = owed.model.__table__.c
-    rows = select(table.id, table.due_at).where(is_due(owed.model))
-    if owed.when is not None:
-        rows = rows.where(owed.when)
-    return rows.order_by(table.due_at).limit(bindparam("most"))
+    rows = select(literal(owed.task).label("task"), table.id, table.due_at)
+    due = is_due(owed.model)
+    rows = rows.where(due if owed.when is None else and_(due, owed.when))
+    return select(rows.order_by(table.due_at).limit(bindparam(owed.task)).subquery())
 
 
 def publish(hints: list[Hint]) -> None:
@@ -195,7 +207,7 @@ class Process:
         wait = IDLE_SECONDS
         try:
             if self.relay.run_once():
-                wait = 0.0
+                wait = BUSY_SECONDS
         except self.broker_errors as error:
             log.warning("broker unavailable", error=str(error))
             wait = ERROR_SECONDS

@@ -1,86 +1,66 @@
-"""One delivery: what to send, and what its outcome means. The sending itself is `sender`'s."""
+"""What follows from attempts: for each delivery, and for its endpoint."""
 
 import random
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from gateway.callbacks import batches, circuit, lanes
+from gateway.callbacks.batches import Outcome, Taken
+from gateway.callbacks.models import DeliveryStatus, Endpoint, EndpointStatus
 from gateway.callbacks.sender import Result
-from gateway.callbacks.signing import body_of
-from gateway.kernel.db import lock, now
-from gateway.kernel.due import Claim, is_ours, settle
-from gateway.kernel.events import Event
 from gateway.settings import settings
 
 MAX_RETRY_AFTER = 86400.0  # seconds; a server may ask for a day, not for ever
 JITTER = 0.2
 
-
-@dataclass(frozen=True)
-class Outgoing:
-    """Everything a sender needs, so that it needs no transaction."""
-
-    url: str
-    event_id: str
-    secret: str
-    body: bytes
+Ended = Sequence[tuple[Taken, Result]]
 
 
-def prepare(tx: Session, delivery: Delivery) -> Outgoing | None:
-    """What to send; None when its endpoint is gone, which ends the delivery."""
-    event = tx.scalars(select(Event).filter_by(id=delivery.event_id)).one()
-    endpoint = tx.get_one(Endpoint, delivery.endpoint_id)
-    if endpoint.status == EndpointStatus.DELETED:
-        delivery.transition_to(DeliveryStatus.EXHAUSTED, due_at=None, leased_until=None)
-        return None
-    assert event.sequence is not None  # noqa: S101 - only numbered events have deliveries
-    return Outgoing(
-        url=endpoint.url,
-        event_id=event.id,
-        secret=endpoint.secret,
-        body=body_of(
-            type=event.type,
-            timestamp=event.created_at,
-            sequence=event.sequence,
-            data=event.data,
-        ),
+def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> Collection[str]:
+    """Keep the attempts, and decide what follows. `waiting` are endpoints whose lane is to let
+    out more. Returns those that were tended to, so that something may be due now.
+    """
+    touched = _touched(tx, ended, waiting)
+    for delivery, result in ended:
+        endpoint = touched.get(delivery.endpoint_id)
+        if endpoint is None:
+            continue
+        if result.delivered:
+            circuit.succeeded(endpoint)
+        else:
+            circuit.failed(tx, endpoint, result)
+    batches.record(tx, [_outcome(*each, touched.get(each[0].endpoint_id)) for each in ended])
+    for endpoint in touched.values():
+        endpoint.due_at = lanes.tend(tx, endpoint)
+    return touched.keys()
+
+
+def _touched(tx: Session, ended: Ended, waiting: Collection[str]) -> dict[str, Endpoint]:
+    """The endpoints that change, locked: those that failed, and those that failed until now. That
+    all went well, as mostly, takes one look and no lock.
+    """
+    failed = {delivery.endpoint_id for delivery, result in ended if not result.delivered}
+    well = {delivery.endpoint_id for delivery, _ in ended} - failed
+    recovered = select(Endpoint.id).where(
+        Endpoint.id.in_(well), Endpoint.failing_since.is_not(None)
     )
+    ids = failed | set(waiting) | (set(tx.scalars(recovered)) if well else set())
+    return {endpoint.id: endpoint for endpoint in lanes.locked(tx, sorted(ids))} if ids else {}
 
 
-def record(tx: Session, claimed: Claim[Delivery], result: Result) -> bool:
-    """Keep the attempt and decide what follows. False if the claim was lost meanwhile."""
-    delivery = lock(tx, Delivery, claimed.row.id)
-    if not is_ours(delivery, claimed):
-        return False
-    delivery.attempted += 1
-    tx.add(
-        Attempt(
-            delivery_id=delivery.id,
-            number=delivery.attempted,
-            started_at=result.started_at,
-            recorded_at=now(tx),
-            duration_ms=result.duration_ms,
-            status_code=result.status_code,
-            error=result.error,
-            response_headers=result.headers,
-            response_body=result.body,
-        )
-    )
-    again = delivery.due_at != claimed.due_at  # somebody asked for another attempt meanwhile
-    settle(tx, delivery, claimed, due_in=None)
-    if again:
-        return True
+def _outcome(delivery: Taken, result: Result, endpoint: Endpoint | None) -> Outcome:
+    made = delivery.attempted + 1
     if result.delivered:
-        delivery.transition_to(DeliveryStatus.DELIVERED)
-    elif delivery.attempted >= len(settings().retry_intervals):
-        delivery.transition_to(DeliveryStatus.EXHAUSTED)
-    else:
-        wait = wait_before(delivery.attempted + 1, retry_after=result.retry_after)
-        delivery.due_at = now(tx) + timedelta(seconds=wait)
-    return True
+        return Outcome(delivery, result, DeliveryStatus.DELIVERED, None)
+    status = EndpointStatus.ENABLED if endpoint is None else endpoint.status
+    if status == EndpointStatus.DISABLED:  # waits for it to be enabled, however often it was tried
+        return Outcome(delivery, result, DeliveryStatus.PENDING, None)
+    if status == EndpointStatus.DELETED or made >= len(settings().retry_intervals):
+        return Outcome(delivery, result, DeliveryStatus.EXHAUSTED, None)
+    wait = wait_before(made + 1, retry_after=result.retry_after)
+    return Outcome(delivery, result, DeliveryStatus.PENDING, wait)
 
 
 def wait_before(attempt: int, *, retry_after: float | None = None) -> float:

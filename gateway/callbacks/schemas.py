@@ -1,47 +1,17 @@
 """The shapes of endpoints, deliveries and attempts in the API."""
 
-from ipaddress import ip_address
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
+from gateway.callbacks import egress
 from gateway.callbacks.catalogue import CATALOGUE, EVERYTHING
 from gateway.kernel.fields import PORT, PageQuery, Resource, Status, Strict, Text, Time
-from gateway.settings import settings
 
 MAX_URL = 2000
 # What `check_url` takes, but for IPv6 and odd spellings; plain http it takes outside production.
 _URL = rf"^(?:https://[A-Za-z0-9_.-]+|http://(?:localhost|127\.0\.0\.1))(?::{PORT})?"
 _PATH = r"(?:[/?][!-\"$-\[\]-~]*)?$"
-
-
-def check_url(url: str) -> None:
-    """https anywhere; plain http only outside production and only to this machine.
-
-    Raises `ValidationError` saying what is wrong.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValidationError("Is not a valid address.") from None
-    if not url.isascii() or "\\" in url or " " in url or not host or port == 0:
-        raise ValidationError("Must be an absolute address such as https://shop.example/hooks.")
-    if "@" in parts.netloc or parts.fragment:
-        raise ValidationError("Must carry no user name and no fragment.")
-    here = not settings().is_production and _is_loopback(host)
-    if parts.scheme != "https" and not (parts.scheme == "http" and here):
-        raise ValidationError("Must be https; http is only for this machine, outside production.")
-    if settings().is_production and _is_loopback(host):
-        raise ValidationError("Must not lead to the gateway's own machine.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host in ("localhost", "localhost.")
 
 
 class CallbackUrl(Text):
@@ -54,7 +24,10 @@ class CallbackUrl(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         url = super()._deserialize(value, attr, data, **kwargs)
-        check_url(url)
+        try:
+            egress.check_url(url)
+        except egress.Refused as refused:
+            raise ValidationError(str(refused)) from None
         return url
 
 

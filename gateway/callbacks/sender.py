@@ -1,24 +1,32 @@
 """One POST to a merchant's server, on libcurl: one deadline for the whole of it, no redirects, no
-proxy of our environment, an answer of any size read no further than needed.
+proxy of our environment, only addresses that `egress` lets through, an answer of any size read no
+further than needed and never unpacked.
 
-Never called in a transaction. Any answer is a result; only a fault of ours raises.
+Never used in a transaction. Any answer is a result; only a fault of ours raises.
 """
 
+import os
+import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 
+import certifi
 import pycurl
 
-from gateway.kernel.crashpoints import crashpoint
-from gateway.kernel.db import assert_no_transaction
+from gateway.callbacks import egress
 from gateway.settings import settings
 
 CONNECT_SECONDS = 5
 KEPT_BODY_BYTES = 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_HEADERS, MAX_HEADER_BYTES = 50, 512
+# Servers close connections that idle, many after a minute: one of that age is not trusted, since
+# libcurl posts again on a new one when a kept one turns out dead.
+KEPT_IDLE_SECONDS = 30
 USER_AGENT = "payment-gateway/1 (callbacks)"
 
 _ERRORS = {
@@ -32,8 +40,10 @@ _ERRORS = {
     pycurl.E_PEER_FAILED_VERIFICATION: "The TLS certificate is not valid for this host.",
 }
 
+Failure = tuple[int, str]  # libcurl's number and words
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)
 class Result:
     """`status_code` is None when no answer came; `error` says in words why an attempt failed."""
 
@@ -57,78 +67,106 @@ class Result:
         return None
 
 
-class _Answer:
-    """Collects what comes back, and ends the transfer when it is more than anyone needs."""
+class _Socket:
+    """libcurl takes a copy of it at once; this one is closed as soon as it has."""
+
+    def __init__(self, family: int, kind: int, protocol: int) -> None:
+        self.fd = socket.socket(family, kind, protocol).detach()
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Exchange:
+    """A handle of libcurl's, to be used for one POST after another."""
 
     def __init__(self) -> None:
-        self.body = BytesIO()
-        self.seen = 0
-        self.headers: list[list[str]] = []
+        self.curl = pycurl.Curl()
+        self.refused: str | None = None
+        self.trusted = ""
+        for option, value in _OPTIONS.items():
+            self.curl.setopt(option, value)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
 
-    def on_body(self, chunk: bytes) -> int | None:
+    def begin(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Everything that is this POST's own; the transfer itself is the caller's to run."""
+        self.body, self.seen, self.lines = BytesIO(), 0, list[bytes]()
+        self.refused = None
+        self._trust(settings().callback_ca_file or certifi.where())
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        self.curl.setopt(pycurl.URL, url)
+        self.curl.setopt(pycurl.POSTFIELDS, body)
+        self.curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:", *lines])
+        self.curl.setopt(pycurl.TIMEOUT_MS, int(settings().callback_timeout * 1000))
+        self.started_at, self.began = datetime.now(UTC), time.monotonic()
+
+    def _trust(self, certificates: str) -> None:
+        if certificates != self.trusted:
+            self.curl.setopt(pycurl.CAINFO, certificates)
+            self.trusted = certificates
+
+    def result(self, failure: Failure | None) -> Result:
+        status = int(self.curl.getinfo(pycurl.RESPONSE_CODE)) or None
+        return Result(
+            started_at=self.started_at,
+            duration_ms=round((time.monotonic() - self.began) * 1000),
+            status_code=status,
+            error=self._error(status, failure),
+            headers=[_header(line) for line in self.lines if b":" in line],
+            body=_clean(self.body.getvalue().decode("utf-8", "replace")),
+        )
+
+    def _error(self, status: int | None, failure: Failure | None) -> str | None:
+        if failure is not None:
+            number, words = failure
+            if self.refused:
+                return self.refused
+            if not (number == pycurl.E_WRITE_ERROR and self.seen > MAX_BODY_BYTES):
+                return _ERRORS.get(number, f"The transfer failed ({_clean(words)}).")
+        if status is not None and 200 <= status < 300:
+            return None
+        return _refusal(status)
+
+    def _open(self, _: int, address: Any) -> Any:
+        """The last word on where this goes: the address itself, however its name was resolved."""
+        family, kind, protocol, place = address
+        if family not in (socket.AF_INET, socket.AF_INET6):
+            self.refused = "It leads inside; nothing was sent."
+        else:
+            self.refused = egress.refusal(place[0], place[1])
+        return pycurl.SOCKET_BAD if self.refused else _Socket(family, kind, protocol)
+
+    def _on_body(self, chunk: bytes) -> int | None:
         self.seen += len(chunk)
         self.body.write(chunk[: max(0, KEPT_BODY_BYTES - self.body.tell())])
         return None if self.seen <= MAX_BODY_BYTES else 0  # 0 taken: libcurl stops here
 
-    def on_header(self, line: bytes) -> None:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon and len(self.headers) < MAX_HEADERS:
-            self.headers.append([_clean(name)[:64], _clean(value)[:MAX_HEADER_BYTES]])
-
-    def text(self) -> str:
-        return _clean(self.body.getvalue().decode("utf-8", "replace"))
+    def _on_header(self, line: bytes) -> None:
+        if len(self.lines) <= MAX_HEADERS:  # the first of them is the status line
+            self.lines.append(line[: MAX_HEADER_BYTES + 64])
 
 
-def post(url: str, *, headers: dict[str, str], body: bytes) -> Result:
-    """Send `body` as JSON; 2xx is success, anything else is an error in words."""
-    assert_no_transaction()
-    crashpoint("callback post before")
-    started_at, began, answer = datetime.now(UTC), time.monotonic(), _Answer()
-    curl = _handle(url, headers, body, answer)
-    error: str | None = None
-    try:
-        curl.perform()
-    except pycurl.error as problem:
-        number = problem.args[0]
-        stopped = number == pycurl.E_WRITE_ERROR and answer.seen > MAX_BODY_BYTES
-        error = (
-            None if stopped else _ERRORS.get(number, f"The transfer failed ({problem.args[1]}).")
-        )
-    status = int(curl.getinfo(pycurl.RESPONSE_CODE)) or None
-    curl.close()
-    if error is None and not (status is not None and 200 <= status < 300):
-        error = _refusal(status)
-    crashpoint("callback post after")
-    return Result(
-        started_at=started_at,
-        duration_ms=round((time.monotonic() - began) * 1000),
-        status_code=status,
-        error=error,
-        headers=answer.headers,
-        body=answer.text(),
-    )
+_OPTIONS = {
+    pycurl.POST: 1,
+    pycurl.USERAGENT: USER_AGENT,
+    pycurl.CONNECTTIMEOUT: CONNECT_SECONDS,
+    pycurl.NOSIGNAL: 1,
+    pycurl.FOLLOWLOCATION: 0,
+    pycurl.PROXY: "",
+    pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+    pycurl.MAXAGE_CONN: KEPT_IDLE_SECONDS,
+}
 
 
-def _handle(url: str, headers: dict[str, str], body: bytes, answer: _Answer) -> pycurl.Curl:
-    """A connection of its own: on a kept one that has died libcurl sends again by itself, and one
-    attempt would be two.
-    """
-    curl = pycurl.Curl()
-    curl.setopt(pycurl.URL, url)
-    curl.setopt(pycurl.POST, 1)
-    curl.setopt(pycurl.POSTFIELDS, body)
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:", *lines])
-    curl.setopt(pycurl.USERAGENT, USER_AGENT)
-    curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_SECONDS)
-    curl.setopt(pycurl.TIMEOUT_MS, int(settings().callback_timeout * 1000))
-    curl.setopt(pycurl.NOSIGNAL, 1)
-    curl.setopt(pycurl.FOLLOWLOCATION, 0)
-    curl.setopt(pycurl.PROXY, "")
-    curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-    curl.setopt(pycurl.WRITEFUNCTION, answer.on_body)
-    curl.setopt(pycurl.HEADERFUNCTION, answer.on_header)
-    return curl
+def _header(line: bytes) -> list[str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return [_clean(name)[:64], _clean(value)[:MAX_HEADER_BYTES]]
 
 
 def _refusal(status: int | None) -> str:
@@ -141,4 +179,7 @@ def _refusal(status: int | None) -> str:
 
 def _clean(text: str) -> str:
     """What PostgreSQL can store and a page can show: no control characters but line breaks."""
+    text = text.strip()
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text).strip()

@@ -91,7 +91,7 @@ def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any
 def delete(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """The row stays, for the deliveries that point to it; what it is still owed is dropped."""
     endpoint = _hold(tx, caller, endpoint_id)
-    endpoint.transition_to(EndpointStatus.DELETED)
+    endpoint.transition_to(EndpointStatus.DELETED, due_at=now(tx))
     return endpoint
 
 

@@ -5,10 +5,14 @@ attempt's own (github.com/standard-webhooks/standard-webhooks, spec).
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from standardwebhooks import Webhook
+
+_signer = lru_cache(maxsize=10_000)(Webhook)
 
 
 def body_of(*, type: str, timestamp: datetime, sequence: int, data: dict[str, Any]) -> bytes:
@@ -22,10 +26,17 @@ def body_of(*, type: str, timestamp: datetime, sequence: int, data: dict[str, An
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def headers_of(*, event_id: str, body: bytes, secret: str, at: datetime) -> dict[str, str]:
-    """The signed headers of one attempt. `at` must be aware UTC: the library reads it as such."""
+def headers_of(
+    *, event_id: str, body: bytes, secrets: Sequence[str], at: datetime
+) -> dict[str, str]:
+    """The signed headers of one attempt, with a signature per secret: two while one rotates.
+
+    `at` must be aware UTC: the library reads it as such.
+    """
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, at, body.decode()),
+        "webhook-signature": " ".join(
+            _signer(secret).sign(event_id, at, body.decode()) for secret in secrets
+        ),
     }

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
+from sqlalchemy import CTE, ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a claim is not a change of state
 from sqlalchemy.orm import Session
 
@@ -86,6 +86,25 @@ def _claiming(model: Any, when: ColumnElement[bool] | None) -> Any:
         .returning(model, func.gateway_now())
         .execution_options(synchronize_session=False, populate_existing=True)
     )
+
+
+@cache
+def claiming_oldest(model: Any) -> CTE:
+    """Part of a statement: claim up to `:most` of what is due and free, the longest due first.
+
+    It gives the claimed rows. For a kind of which many small ones are due at once.
+    """
+    table: Any = model.__table__
+    due = (
+        select(table.c.id)
+        .where(is_due(model))
+        .order_by(table.c.due_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")
+    )
+    claimed = bulk_update(table).where(table.c.id == due.c.id).values(_leased(table))
+    return claimed.returning(*table.c).cte("claimed")
 
 
 def _leased(table: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 import pytest
 from tests_support import forget
 
-from gateway.callbacks import delivery, sender
+from gateway.callbacks import delivery, transfers
 from gateway.settings import RETRY_INTERVALS
 
 ORDER = {"currency": "EUR", "amount": 500}
@@ -140,20 +140,16 @@ def test_a_delivered_callback_may_be_sent_again(client, shop, receiver, order, d
 def test_a_retry_asked_for_during_an_attempt_is_not_lost(
     client, shop, receiver, order, drain, monkeypatch
 ):
-    from workers import callbacks as tasks
-
     receiver.register(client, shop, events=["order.created"])
-    send = tasks.post
     asked = []
 
-    def post(url, **what):
+    def ask(_):
         if not asked:
             (row,) = deliveries(client, shop)
             path = f"/api/v1/webhook-deliveries/{row['id']}/retry"
             asked.append(client.post(path, headers=shop.headers).status_code)
-        return send(url, **what)
 
-    monkeypatch.setattr(tasks, "post", post)
+    receiver.on_call = ask
     order()
     drain()
 
@@ -275,7 +271,7 @@ def test_a_server_that_closes_without_an_answer_is_asked_once(database):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    results = [sender.post(url, headers={}, body=b"{}") for _ in range(2)]
+    results = [transfers.post(url, headers={}, body=b"{}") for _ in range(2)]
     listener.close()
 
     assert [result.delivered for result in results] == [True, False]
@@ -285,7 +281,7 @@ def test_a_server_that_closes_without_an_answer_is_asked_once(database):
 def test_an_endless_answer_is_read_no_further_than_needed(receiver, database):
     receiver.answers.append((200, {}, b"x" * 3_000_000))
 
-    result = sender.post(receiver.url, headers={}, body=b"{}")
+    result = transfers.post(receiver.url, headers={}, body=b"{}")
 
     assert result.delivered
     assert len(result.body) == 1024
@@ -312,7 +308,7 @@ def test_a_server_that_drips_meets_the_deadline(database, monkeypatch):
     thread.start()
     began = time.monotonic()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    result = sender.post(url, headers={}, body=b"{}")
+    result = transfers.post(url, headers={}, body=b"{}")
     stop.set()
     thread.join()
     listener.close()

@@ -5,12 +5,11 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from sqlalchemy import text
 
-from gateway.callbacks import delivery
-from gateway.callbacks.models import DeliveryStatus
+from gateway.callbacks import batches
 from gateway.kernel import db, due, events
 from gateway.stripe_events import service as stripe_events
-from workers import callbacks as callback_tasks
 from workers import payments as payment_tasks
 
 from .stage import Broken
@@ -67,7 +66,7 @@ def test_events_in_a_transaction_of_their_own(stage, shop, monkeypatch):
             with honest(actor) as tx:
                 tx.connection().execute(events._INSERT, later)
 
-    for module in ("gateway.kernel.http", "workers.payments", "workers.callbacks"):
+    for module in ("gateway.kernel.http", "workers.payments", "workers.engine"):
         monkeypatch.setattr(f"{module}.transaction", twice)
 
     assert {"story", "promises"} <= caught(stage, shop, submit)
@@ -89,15 +88,21 @@ def test_a_fresh_key_for_every_try(stage, shop, monkeypatch):
 def test_delivered_before_it_is_posted(stage, ordered, monkeypatch):  # noqa: F811
     """A crash before the post loses the callback, and the moment of death shows the lie."""
 
-    def eager(tx, row):
-        outgoing = delivery.prepare(tx, row)
-        row.transition_to(DeliveryStatus.DELIVERED, due_at=None, leased_until=None)
-        return outgoing
+    honest = batches.take
 
-    class Hasty:
-        prepare, record = staticmethod(eager), staticmethod(delivery.record)
+    def eager(tx, most):
+        taken = honest(tx, most)
+        ids = {"ids": [each.id for each in taken]}
+        tx.execute(
+            text(
+                "UPDATE callback_deliveries SET status = 'delivered', due_at = NULL,"
+                " leased_until = NULL WHERE id = ANY(:ids)"
+            ),
+            ids,
+        )
+        return taken
 
-    monkeypatch.setattr(callback_tasks, "delivery", Hasty)
+    monkeypatch.setattr(batches, "take", eager)
 
     assert {"promises"} <= caught(stage, ordered, server())
 

@@ -23,7 +23,9 @@ from gateway.dev.places import ROOT
 from gateway.dev.stack import answers, worker
 from gateway.dev.supervisor import Process, Supervisor
 from gateway.dev.walk import wait_for
+from gateway.kernel.db import engine
 from gateway.migrations.upgrade import migrate
+from gateway.settings import settings as configured
 
 DATABASE = "gateway_bench"
 UNUSED = "http://127.0.0.1:1"
@@ -123,6 +125,7 @@ def ground(settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
         embedded.ensure_database(postgres, DATABASE)
         env = _environment(postgres, redis) | dict(settings or {})
         os.environ.update(env)
+        _forget()
         migrate(migration_url=postgres.url(embedded.OWNER, DATABASE), app_role=embedded.APP)
         try:
             yield Ground(home, supervisor, postgres, env)
@@ -133,6 +136,14 @@ def ground(settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
                 (home / "logs").rename(kept)
                 print(f"The processes' logs are kept in {kept}.", file=sys.stderr)
             raise
+
+
+def _forget() -> None:
+    """What this process remembers of the ground before."""
+    if engine.cache_info().currsize:
+        engine().dispose()
+    engine.cache_clear()
+    configured.cache_clear()
 
 
 def _environment(postgres: embedded.Postgres, redis: embedded.Redis) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""Lanes: where deliveries wait for their endpoint, out of the way of everybody else's.
+
+What may not be sent now (the circuit is open, the endpoint is disabled or takes no more) loses its
+due time and so leaves the queue, at the cost of one write, however long it waits. The endpoint is
+a due row itself while its lane may hold something: `tend` lets out what may go. Both need the
+endpoint's lock, so that nothing enters a lane that somebody has just found empty for good.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy import update as bulk_update  # noqa: TID251 - to fall due is not a change of state
+from sqlalchemy.orm import Session
+
+from gateway.callbacks import batches
+from gateway.callbacks.batches import Taken
+from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from gateway.kernel.db import held, now
+
+# As many as are let out at once: the rest of the lane waits for them, others' deliveries do not.
+OUT_AT_ONCE = 50
+# A worker that has deliveries of an endpoint lets the next out itself, and sooner; this is how
+# late somebody else sees that the worker is dead.
+LOOK_AGAIN = timedelta(seconds=20)
+
+_table: Any = Delivery.__table__
+_waiting = (
+    select(_table.c.id)
+    .where(
+        _table.c.endpoint_id == bindparam("endpoint"),
+        _table.c.status == DeliveryStatus.PENDING.value,
+        _table.c.due_at.is_(None),
+    )
+    .order_by(_table.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, key_share=True)
+)
+_RELEASE = (
+    bulk_update(_table)
+    .where(_table.c.id.in_(_waiting))
+    .values(due_at=func.gateway_now(), updated_at=func.gateway_now())
+)
+
+
+def locked(tx: Session, ids: Sequence[str]) -> Sequence[Endpoint]:
+    """The endpoints, locked in the order of their ids."""
+    rows = select(Endpoint).where(Endpoint.id.in_(ids)).order_by(Endpoint.id)
+    return tx.scalars(held(rows)).all()
+
+
+def tend(tx: Session, endpoint: Endpoint) -> datetime | None:
+    """Let out what may go now. Returns when to look again; None when nothing waits."""
+    at = now(tx)
+    most, rests = OUT_AT_ONCE, endpoint.open_until
+    if endpoint.status != EndpointStatus.DELETED:  # else all are let out, and come to an end
+        if rests is not None:
+            if rests > at:
+                return rests
+            most = 1  # half-open: a probe
+        elif endpoint.status == EndpointStatus.DISABLED:
+            return None
+    released = tx.connection().execute(_RELEASE, {"endpoint": endpoint.id, "most": most})
+    return at + LOOK_AGAIN if released.rowcount == most else None
+
+
+def hold(tx: Session, deliveries: Sequence[Taken]) -> None:
+    """Put claimed deliveries into the lanes of their endpoints."""
+    endpoints = locked(tx, sorted({each.endpoint_id for each in deliveries}))
+    batches.hold(tx, deliveries)
+    for endpoint in endpoints:
+        look_again(tx, endpoint)
+
+
+def look_again(tx: Session, endpoint: Endpoint) -> None:
+    """Somebody is to tend to it: when its circuit lets a probe through, or before long."""
+    if endpoint.status == EndpointStatus.DISABLED and endpoint.open_until is None:
+        return  # until it is enabled, which makes it due
+    rests = endpoint.open_until
+    at = now(tx) + LOOK_AGAIN if rests is None else max(now(tx), rests)
+    endpoint.due_at = at if endpoint.due_at is None else min(at, endpoint.due_at)
+
+
+def drop(tx: Session, deliveries: Sequence[Taken]) -> None:
+    """End claimed deliveries whose endpoints were deleted, and let out what else waits for them."""
+    endpoints = locked(tx, sorted({each.endpoint_id for each in deliveries}))
+    batches.drop(tx, deliveries)
+    for endpoint in endpoints:
+        endpoint.due_at = tend(tx, endpoint)

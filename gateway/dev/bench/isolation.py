@@ -1,0 +1,97 @@
+"""Do healthy endpoints feel that others hang? The same load twice: 200 endpoints, of which none
+and then every tenth takes the callback and never answers.
+"""
+
+import time
+from statistics import quantiles
+from typing import Any
+
+from gateway.dev.bench.ground import Ground
+from gateway.dev.bench.receiver import host
+
+ENDPOINTS, HANGING_EACH = 200, 10
+PER_SECOND, SECONDS, BEAT = (
+    100,
+    25,
+    0.1,
+)  # longer than the 15 s after which a hanging one is given up
+MAKE = """
+INSERT INTO events (id, type, subject_id, merchant_id, livemode, to_status, actor, data, created_at)
+SELECT 'evt_' || %(name)s || n, 'payment.created', 'pay_' || n, 'mer_' || n %% %(endpoints)s, false,
+    'pending', 'bench', jsonb_build_object('id', 'pay_' || n, 'filling', repeat('x', 700)), now()
+FROM generate_series(%(first)s, %(last)s) n
+"""
+# Of the healthy ones: from due to written down.
+TOOK = """
+SELECT extract(epoch FROM a.recorded_at - d.created_at)
+FROM callback_deliveries d
+JOIN callback_attempts a ON a.delivery_id = d.id AND a.number = 1
+JOIN callback_endpoints w ON w.id = d.endpoint_id AND w.url LIKE '%/hooks/%'
+"""
+LEFT = """
+SELECT count(*) FROM callback_deliveries d
+JOIN callback_endpoints w ON w.id = d.endpoint_id AND w.url LIKE '%/hooks/%'
+WHERE d.status = 'pending'
+"""
+CLEAR = "DELETE FROM callback_attempts; DELETE FROM callback_deliveries"
+
+
+def isolation(on: Ground, port: int) -> dict[str, Any]:
+    ids = _endpoints(port)
+    on.work(queues=("callbacks",))
+    _play(on, "warm", seconds=3)
+    alone = _play(on, "none")
+    with on.sql() as cursor:
+        for number in range(0, ENDPOINTS, HANGING_EACH):
+            cursor.execute(
+                "UPDATE callback_endpoints SET url = replace(url, 'hooks', 'hangs') WHERE id = %s",
+                (ids[number],),
+            )
+    beside = _play(on, "some")
+    return {
+        "isolation_ratio": round(beside / alone, 3),
+        "isolation_p95_ms": {
+            "none hang": round(alone * 1000),
+            "a tenth hangs": round(beside * 1000),
+        },
+    }
+
+
+def _endpoints(port: int) -> list[str]:
+    from gateway.callbacks import service
+    from gateway.kernel.db import transaction
+    from gateway.kernel.http import Caller
+
+    with transaction(actor="bench") as tx:
+        return [
+            service.create(
+                tx,
+                Caller(merchant_id=f"mer_{n}", livemode=False, key_id="bench"),
+                {
+                    "url": f"http://{host(n)}:{port}/hooks/{n}",
+                    "events": ["payment.created"],
+                    "description": None,
+                },
+            ).id
+            for n in range(ENDPOINTS)
+        ]
+
+
+def _play(on: Ground, name: str, *, seconds: float = SECONDS) -> float:
+    """Events at a steady rate; the 95th percentile of the seconds they took."""
+    with on.sql() as cursor:
+        cursor.execute(CLEAR)
+        began, made = time.monotonic(), 0
+        while made < PER_SECOND * seconds:
+            owed = int((time.monotonic() - began) * PER_SECOND) - made
+            if owed > 0:
+                span = {"first": made + 1, "last": made + owed}
+                cursor.execute(MAKE, span | {"name": name, "endpoints": ENDPOINTS})
+                made += owed
+            time.sleep(BEAT)
+        cursor.execute(LEFT)
+        while cursor.fetchone()[0]:
+            time.sleep(BEAT)
+            cursor.execute(LEFT)
+        cursor.execute(TOOK)
+        return quantiles((float(row[0]) for row in cursor.fetchall()), n=20)[-1]

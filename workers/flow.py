@@ -1,0 +1,69 @@
+"""How much one endpoint takes from this worker: so many at once, so many a second.
+
+It starts with little, takes twice as much after each success and next to nothing after a failure:
+so an endpoint that hangs holds few places from the start, and soon one. Knows no database.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from gateway.callbacks.batches import Taken
+from gateway.settings import settings
+
+FIRST_AT_ONCE = 2
+# What waits here for a place is claimed; the rest waits in the lane, where it costs nothing.
+WAITING = 50
+# Well before the lease of a claim ends: another worker must not send it as well.
+LONGEST_WAIT_SECONDS = 20.0
+
+
+@dataclass
+class Flow:
+    waiting: deque[tuple[Taken, float]] = field(default_factory=deque)  # since when
+    flying: int = 0
+    slow: int = 0  # of those flying
+    at_once: int = FIRST_AT_ONCE
+    has_lane: bool = False  # more may wait in the database
+    tokens: float = 1.0
+    refilled_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def in_hand(self) -> int:
+        return len(self.waiting) + self.flying
+
+    def takes(self, delivery: Taken) -> bool:
+        """Whether to keep a claimed delivery here; a half-open endpoint gets one, a slow none."""
+        if delivery.open_until is not None:
+            return self.in_hand == 0
+        return not self.slow and len(self.waiting) < WAITING
+
+    def next(self) -> Taken | None:
+        """The next to send now, if there is one and the endpoint takes it."""
+        if not self.waiting or self.flying >= self.at_once or not self._token():
+            return None
+        self.flying += 1
+        return self.waiting.popleft()[0]
+
+    def _token(self) -> bool:
+        rate, at = settings().callback_rate, time.monotonic()
+        self.tokens = min(float(rate), self.tokens + (at - self.refilled_at) * rate)
+        self.refilled_at = at
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+    def landed(self, *, well: bool) -> None:
+        self.flying -= 1
+        most = settings().callback_concurrency
+        self.at_once = min(most, self.at_once * 2) if well else 1
+
+    def overdue(self) -> list[Taken]:
+        """What has waited too long, or waits for an endpoint that hangs: for the lane."""
+        before = time.monotonic() - LONGEST_WAIT_SECONDS
+        if not self.waiting or not (self.slow or self.waiting[0][1] < before):
+            return []
+        overdue = [delivery for delivery, _ in self.waiting]
+        self.waiting.clear()
+        return overdue
