@@ -147,6 +147,7 @@ class Engine:
             tended = delivery.record(tx, ended, waiting=more)
         if tended:
             self.called.set()
+            self._clear([self.flows[id] for id, lets_more in tended.items() if not lets_more])
 
     def _mind_the_slow(self) -> None:
         """Those that take long leave their places to others, and what waits behind them goes to
@@ -160,15 +161,17 @@ class Engine:
             del self.fresh[id]
             self.slow.add(id)
             flow.slow += 1
-        overdue = [each for flow in self.flows.values() for each in flow.overdue()]
-        if overdue:
-            self.waiting -= len(overdue)
-            self._put_away(overdue)
+        self._clear([flow for flow in self.flows.values() if flow.is_stuck()])
+
+    def _clear(self, flows: Sequence[Flow]) -> None:
+        """What waits there goes to its lane."""
+        waiting = [each for flow in flows for each in flow.clear()]
+        self.waiting -= len(waiting)
+        if waiting:
+            self._put_away(waiting)
 
     def _give_back(self) -> None:
-        waiting = [each for flow in self.flows.values() for each, _ in flow.waiting]
-        for flow in self.flows.values():
-            flow.waiting.clear()
+        waiting = [each for flow in self.flows.values() for each in flow.clear()]
         self.waiting = 0
         if waiting:
             with transaction(actor=ACTOR) as tx:

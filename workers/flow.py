@@ -59,11 +59,14 @@ class Flow:
         most = settings().callback_concurrency
         self.at_once = min(most, self.at_once * 2) if well else 1
 
-    def overdue(self) -> list[Taken]:
-        """What has waited too long, or waits for an endpoint that hangs: for the lane."""
-        before = time.monotonic() - LONGEST_WAIT_SECONDS
-        if not self.waiting or not (self.slow or self.waiting[0][1] < before):
-            return []
-        overdue = [delivery for delivery, _ in self.waiting]
+    def is_stuck(self) -> bool:
+        """Whether what waits here waits too long, or for an endpoint that hangs."""
+        if not self.waiting:
+            return False
+        return self.slow > 0 or time.monotonic() - self.waiting[0][1] > LONGEST_WAIT_SECONDS
+
+    def clear(self) -> list[Taken]:
+        """What has waited here; it is somebody else's now."""
+        waited = [delivery for delivery, _ in self.waiting]
         self.waiting.clear()
-        return overdue
+        return waited

@@ -10,6 +10,7 @@ from gateway.callbacks import batches, circuit, lanes
 from gateway.callbacks.batches import Outcome, Taken
 from gateway.callbacks.models import DeliveryStatus, Endpoint, EndpointStatus
 from gateway.callbacks.sender import Result
+from gateway.kernel.db import now
 from gateway.settings import settings
 
 MAX_RETRY_AFTER = 86400.0  # seconds; a server may ask for a day, not for ever
@@ -18,9 +19,10 @@ JITTER = 0.2
 Ended = Sequence[tuple[Taken, Result]]
 
 
-def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> Collection[str]:
+def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> dict[str, bool]:
     """Keep the attempts, and decide what follows. `waiting` are endpoints whose lane is to let
-    out more. Returns those that were tended to, so that something may be due now.
+    out more. Returns those that were looked after, so that something may be due now, and whether
+    each may be sent more.
     """
     touched = _touched(tx, ended, waiting)
     for delivery, result in ended:
@@ -34,7 +36,10 @@ def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> Colle
     batches.record(tx, [_outcome(*each, touched.get(each[0].endpoint_id)) for each in ended])
     for endpoint in touched.values():
         endpoint.due_at = lanes.tend(tx, endpoint)
-    return touched.keys()
+    return {
+        endpoint.id: circuit.lets_through(endpoint.status, endpoint.open_until, now(tx))
+        for endpoint in touched.values()
+    }
 
 
 def _touched(tx: Session, ended: Ended, waiting: Collection[str]) -> dict[str, Endpoint]:
