@@ -19,7 +19,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.models import Delivery, DeliveryStatus
+from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint
 from gateway.captures.models import Capture, CaptureStatus
 from gateway.disputes.models import Dispute, DisputeStatus
 from gateway.health import OWING, QUEUE_OF, QUEUES, relay_lag
@@ -44,6 +44,7 @@ COUNTED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (Capture, (CaptureStatus.PENDING,)),
     (Refund, (RefundStatus.PENDING,)),
     (Dispute, (DisputeStatus.OPEN,)),
+    (Endpoint, ()),
     (Delivery, (DeliveryStatus.EXHAUSTED,)),
 )
 # Counting history takes as long as it is: some 0.2 s for a million rows in memory. Ended statuses

@@ -47,8 +47,8 @@ class Settings:
     callback_ports: tuple[int, ...]
     callback_networks: tuple[str, ...]  # private ones that callbacks may reach all the same
     callback_ca_file: str  # certificates to trust instead of the public ones; empty: those
-    callback_concurrency: int  # callbacks at once from one worker to one endpoint
-    callback_rate: int  # callbacks a second from one worker to one endpoint
+    callback_concurrency: int  # callbacks at once from one engine to one endpoint
+    callback_rate: int  # callbacks a second from one engine to one endpoint
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
@@ -82,10 +82,6 @@ def settings() -> Settings:
 def _read(env: Env) -> dict[str, Any]:
     where = env.str("GATEWAY_ENV", PRODUCTION, validate=validate.OneOf((DEMO, TEST, PRODUCTION)))
     redis = env.str("REDIS_URL", "redis://127.0.0.1:6379/0", validate=_is_redis)
-    fast = env.bool("WEBHOOK_RETRY_INTERVALS_TEST", False)
-    intervals = env.list(
-        "GATEWAY_RETRY_INTERVALS", list(RETRY_INTERVALS), subcast=int, validate=_is_schedule
-    )
     secrets: list[str] | None = env.list("STRIPE_WEBHOOK_SECRET", validate=_filled)
     return {
         "env": where,
@@ -104,17 +100,6 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_webhook_secrets": tuple(secret.strip() for secret in secrets or ()),
         "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com", validate=_is_http),
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
-        "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
-        "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
-        "callback_ports": tuple(
-            env.list("GATEWAY_CALLBACK_PORTS", [443, 8443], subcast=int, validate=_are_ports) or ()
-        ),
-        "callback_networks": tuple(
-            env.list("GATEWAY_CALLBACK_NETWORKS", [], validate=_are_networks) or ()
-        ),
-        "callback_ca_file": env.str("GATEWAY_CALLBACK_CA_FILE", "", validate=_is_file),
-        "callback_concurrency": env.int("GATEWAY_CALLBACK_CONCURRENCY", 20, validate=_positive),
-        "callback_rate": env.int("GATEWAY_CALLBACK_RATE", 500, validate=_positive),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
         "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
         "trusted_proxies": env.int(
@@ -124,6 +109,27 @@ def _read(env: Env) -> dict[str, Any]:
         "order_ttl": env.int("GATEWAY_ORDER_TTL", 3600, validate=_positive),
         "payment_ttl": env.int("GATEWAY_PAYMENT_TTL", 86400, validate=_positive),
         "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
+        **_callbacks(env),
+    }
+
+
+def _callbacks(env: Env) -> dict[str, Any]:
+    fast = env.bool("WEBHOOK_RETRY_INTERVALS_TEST", False)
+    intervals = env.list(
+        "GATEWAY_RETRY_INTERVALS", list(RETRY_INTERVALS), subcast=int, validate=_is_schedule
+    )
+    ports: list[int] | None = env.list(
+        "GATEWAY_CALLBACK_PORTS", [443, 8443], subcast=int, validate=_are_ports
+    )
+    networks: list[str] | None = env.list("GATEWAY_CALLBACK_NETWORKS", [], validate=_are_networks)
+    return {
+        "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
+        "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
+        "callback_ports": tuple(ports or ()),
+        "callback_networks": tuple(networks or ()),
+        "callback_ca_file": env.str("GATEWAY_CALLBACK_CA_FILE", "", validate=_is_file),
+        "callback_concurrency": env.int("GATEWAY_CALLBACK_CONCURRENCY", 20, validate=_positive),
+        "callback_rate": env.int("GATEWAY_CALLBACK_RATE", 500, validate=_positive),
     }
 
 

@@ -2,9 +2,10 @@
 looks after one endpoint whose lane may hold something.
 """
 
+import resource
 import threading
 
-from celery.signals import worker_shutting_down
+from celery.signals import worker_init, worker_shutting_down
 
 from gateway.callbacks import lanes
 from gateway.callbacks.models import Endpoint
@@ -16,6 +17,8 @@ from workers.engine import Engine
 DELIVER, TEND = "callbacks.deliver", "callbacks.tend"
 # While one waits for the database, the other minds its transfers.
 ENGINES = 2
+# A callback in flight has a socket and so has a kept connection; many systems begin with 1,024.
+OPEN_FILES = 8192
 
 
 class Pump:
@@ -86,6 +89,14 @@ def tend(endpoint_id: str) -> None:
             at = lanes.tend(tx, endpoint)
             due_in = None if at is None else (at - now(tx)).total_seconds()
             settle(tx, endpoint, claimed, due_in=due_in)
+
+
+@worker_init.connect
+def _raise_limit(**_: object) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @worker_shutting_down.connect

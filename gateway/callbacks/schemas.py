@@ -9,8 +9,11 @@ from gateway.callbacks.catalogue import CATALOGUE, EVERYTHING
 from gateway.kernel.fields import PORT, PageQuery, Resource, Status, Strict, Text, Time
 
 MAX_URL = 2000
-# What `check_url` takes, but for IPv6 and odd spellings; plain http it takes outside production.
-_URL = rf"^(?:https://[A-Za-z0-9_.-]+|http://(?:localhost|127\.0\.0\.1))(?::{PORT})?"
+# What `egress` takes of names, with the ports it takes unless told otherwise; addresses and odd
+# spellings may pass as well. Plain http it takes outside production.
+_INNER = r"(?!(?:localhost|local|localdomain|internal|intranet|lan|arpa)(?:[:/?]|$))"
+_PUBLIC = rf"https://(?:[A-Za-z0-9_-]+\.)+{_INNER}[a-z]{{2,}}(?::(?:443|8443))?"
+_URL = rf"^(?:{_PUBLIC}|http://(?:localhost|127\.0\.0\.1)(?::{PORT})?)"
 _PATH = r"(?:[/?][!-\"$-\[\]-~]*)?$"
 
 
@@ -18,7 +21,7 @@ class CallbackUrl(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(longest=MAX_URL, **kwargs)
         self.described |= {
-            "description": "https; http only to this machine, outside production.",
+            "description": "https, to the public; http only to this machine, outside production.",
             "pattern": _URL + _PATH,
         }
 

@@ -17,7 +17,7 @@ from gateway.callbacks.sender import Exchange, Failure, Result
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import assert_no_transaction
 
-KEPT_CONNECTIONS = 2000
+KEPT_CONNECTIONS = 1000
 _READABLE, _WRITABLE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _WATCH = {
     pycurl.POLL_IN: _READABLE,
