@@ -41,12 +41,7 @@ def prepare(tx: Session, delivery: Delivery) -> Outgoing | None:
         url=endpoint.url,
         event_id=event.id,
         secret=endpoint.secret,
-        body=body_of(
-            type=event.type,
-            timestamp=event.created_at,
-            sequence=event.sequence,
-            data=event.data,
-        ),
+        body=body_of(event),
     )
 
 

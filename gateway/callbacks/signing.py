@@ -1,7 +1,7 @@
 """The bytes of a callback and their signature, after the Standard Webhooks specification.
 
-The same bytes and `webhook-id` on every attempt; the timestamp, and so the signature, is the
-attempt's own (github.com/standard-webhooks/standard-webhooks, spec).
+The same bytes and `webhook-id` on every attempt; the timestamp, and so the
+signature, is the attempt's own (github.com/standard-webhooks/standard-webhooks, spec).
 """
 
 import json
@@ -10,15 +10,25 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from gateway.kernel.events import Event
 
-def body_of(*, type: str, timestamp: datetime, sequence: int, data: dict[str, Any]) -> bytes:
-    """Canonical JSON: sorted names, no spaces, UTF-8. `timestamp` is when the change was made."""
-    content = {
-        "type": type,
-        "timestamp": timestamp.isoformat().replace("+00:00", "Z"),
-        "sequence": sequence,
-        "data": data,
+
+def content_of(event: Event) -> dict[str, Any]:
+    """What merchants are told of a numbered event, in callbacks and in the feed alike.
+
+    `timestamp` is when the change was made.
+    """
+    return {
+        "type": event.type,
+        "timestamp": event.created_at.isoformat().replace("+00:00", "Z"),
+        "sequence": event.sequence,
+        "data": event.data,
     }
+
+
+def body_of(event: Event) -> bytes:
+    """Canonical JSON: sorted names, no spaces, UTF-8."""
+    content = content_of(event)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -1,0 +1,41 @@
+"""The bytes of a callback: canonical, the same as the feed's."""
+
+import json
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from gateway.callbacks.signing import body_of, content_of, headers_of
+from gateway.kernel.events import Event
+
+ID = "evt_01kjn0abcdefghjkmnpqrstvwx"
+
+
+def told(data):
+    return Event(
+        id=ID,
+        type="order.created",
+        subject_id="ord_1",
+        created_at=datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+        sequence=7,
+        data=data,
+    )
+
+
+def test_a_body_is_canonical_and_says_what_the_feed_says():
+    event = told({"note": "Kännchen 🫖", "id": "ord_1"})
+
+    assert body_of(event).decode() == (
+        '{"data":{"id":"ord_1","note":"Kännchen 🫖"},"sequence":7,'
+        '"timestamp":"2026-03-01T09:30:00Z","type":"order.created"}'
+    )
+    assert json.loads(body_of(event)) == content_of(event)
+
+
+def test_an_attempt_has_its_own_timestamp_and_signature():
+    body, secret, at = body_of(told({"id": "ord_1"})), "whsec_c2VjcmV0", datetime.now(UTC)
+    headers = headers_of(event_id=ID, body=body, secret=secret, at=at)
+
+    assert headers["webhook-id"] == ID
+    assert headers["webhook-timestamp"] == str(int(at.timestamp()))
+    assert Webhook(secret).verify(body, headers) == json.loads(body)
