@@ -1,6 +1,6 @@
 """The bytes of a callback and their signature, after the Standard Webhooks specification.
 
-The same bytes and `webhook-id` on every attempt; the timestamp, and so the
+The same bytes and `webhook-id` on every attempt, whatever is configured; the timestamp, and so the
 signature, is the attempt's own (github.com/standard-webhooks/standard-webhooks, spec).
 """
 
@@ -11,6 +11,10 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from gateway.kernel.events import Event
+from gateway.kernel.http import PREFIX
+
+# The specification's advice: what is larger is better fetched than pushed.
+MOST_BYTES = 20_000
 
 
 def content_of(event: Event) -> dict[str, Any]:
@@ -27,8 +31,19 @@ def content_of(event: Event) -> dict[str, Any]:
 
 
 def body_of(event: Event) -> bytes:
-    """Canonical JSON: sorted names, no spaces, UTF-8."""
+    """Canonical JSON: sorted names, no spaces, UTF-8. A large one is thin: it says where to look.
+
+    `href` names no host, so that the bytes never depend on where the gateway is.
+    """
     content = content_of(event)
+    whole = _canonical(content)
+    if len(whole) <= MOST_BYTES:
+        return whole
+    href = f"{PREFIX}/events/{event.id}"
+    return _canonical(content | {"data": {"id": event.subject_id, "thin": True, "href": href}})
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -78,6 +78,22 @@ def test_the_feed_tells_exactly_what_the_callback_tells(client, shop, receiver, 
     assert (one.status_code, one.json) == (200, event)
 
 
+def test_a_large_one_is_thin_as_a_callback_and_whole_in_the_feed(
+    client, shop, receiver, order, drain
+):
+    receiver.register(client, shop, events=["order.created"])
+    made = order(metadata={f"k{n}": "x" * 450 + "ü" for n in range(50)})
+    drain()
+
+    (told,) = receiver.verified()
+    assert set(told["data"]) == {"id", "thin", "href"}
+    event = client.get(told["data"]["href"], headers=shop.headers).json
+    assert event["data"] == made
+    assert told == {name: event[name] for name in ("type", "timestamp", "sequence")} | {
+        "data": told["data"]
+    }
+
+
 def test_pages_come_oldest_first_and_go_on_without_a_gap(order, number, read):
     for _ in range(7):
         order()
