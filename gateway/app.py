@@ -4,6 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway import health, metrics, openapi
+from gateway.callbacks.feed_routes import api as events
 from gateway.callbacks.routes import api as callbacks
 from gateway.captures.routes import api as captures
 from gateway.checkout.routes import pages as checkout
@@ -38,7 +39,7 @@ def create_app() -> Flask:
     problems.init_app(app)
     doors = (
         *(merchants, callbacks, inventory, orders, payments, captures, refunds, disputes),
-        *(settlement, timeline, webhooks, checkout),
+        *(settlement, timeline, webhooks, checkout, events),
     )
     for blueprint in doors:
         app.register_blueprint(blueprint)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint, secret_row
 from gateway.callbacks.sender import Result
-from gateway.callbacks.signing import body_of
+from gateway.callbacks.signing import Told, body_of
 from gateway.kernel.due import claiming_oldest
 from gateway.kernel.events import Event
 from gateway.kernel.logs import get_logger
@@ -33,7 +33,7 @@ _claimed = claiming_oldest(Delivery).c
 _TAKE = (
     select(
         *(_claimed[name] for name in ("id", "lease", "due_at", "attempted", "event_id")),
-        *(Event.type, Event.created_at, Event.sequence, Event.data),
+        *(Event.type, Event.subject_id, Event.created_at, Event.sequence, Event.data),
         *(Endpoint.id.label("endpoint_id"), Endpoint.status, Endpoint.url, Endpoint.open_until),
         *(Endpoint.sealed_secret, Endpoint.previous_sealed_secret, Endpoint.previous_until),
         Endpoint.due_at.is_not(None).label("has_lane"),
@@ -144,7 +144,9 @@ def _taken(row: Any) -> Taken:
         event_id=row.event_id,
         url=row.url,
         secrets=tuple(_opened(each, bound_to) for each in sealed),
-        body=body_of(type=row.type, timestamp=row.created_at, sequence=row.sequence, data=row.data),
+        body=body_of(
+            Told(row.event_id, row.type, row.subject_id, row.created_at, row.sequence, row.data)
+        ),
     )
 
 

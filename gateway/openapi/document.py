@@ -27,7 +27,8 @@ Record orders, be paid for them through Stripe Checkout, hear of it by signed ca
 
 Amounts are integers of minor units. Times are RFC 3339 in UTC. Fields and query parameters that
 are not described are refused. Lists come newest first, a page at a time: the next one begins with
-`starting_after` and the last id of this one. Fields may be added to answers: ignore what is new.
+`starting_after` and the last id of this one; only events come oldest first. Fields may be added to
+answers: ignore what is new.
 
 Every error is `application/problem+json`; [each code is explained]({{errors}}). An address that
 exists answers other methods with 405 and `Allow`. Everything of a merchant is below `{PREFIX}`.
@@ -43,6 +44,7 @@ TAGS = {
     "disputes": "Money that a bank takes back, or tries to.",
     "webhook-endpoints": "Where changes are told.",
     "webhook-deliveries": "What was told, attempt by attempt.",
+    "events": "All that can be told, in order, to be read at any time.",
     "merchant": "Whose key it is.",
     "operations": "For whoever runs the gateway, and for Stripe.",
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from gateway.callbacks.feed_schemas import SequenceNumber, TypeNames
 from gateway.kernel.fields import Limit, Metadata, Text
 from gateway.kernel.money import MAX_AMOUNT, Currency
 
@@ -94,5 +95,17 @@ def wrong_query(field: Any) -> list[str]:
     if isinstance(field, Limit):
         numbers = ("0", "-1", "101", "abc", "", "1.5", "1e1", "9" * 20, "9" * 5000, "true", "%00")
         return [*numbers, "1_0", "+5", "%EF%BC%91%EF%BC%90", "%20", "0x10", "10%0a", "%ff", "007x"]
+    if isinstance(field, SequenceNumber):
+        return ["-1", "-0", "", "abc", "1.5", "1e1", str(2**63), "9" * 5000, "%00", "+1", "%D9%A1"]
+    if isinstance(field, TypeNames):
+        ones = ["*", "order", "order.paid", "ORDER.CREATED", "order.created%00", "%20order.created"]
+        lists = [
+            ",",
+            "order.created,",
+            ",order.created",
+            "order.created,,order.updated",
+            "a," * 999,
+        ]
+        return ["", *ones, *lists, "order.created,order.paid", "order.created;order.updated"]
     assert isinstance(field, Text), f"Say here what is wrong for a {type(field).__name__}."
     return ["", "%00", "a%00", "%0d%0a", "%7f", "%1b", "x" * (field.longest + 1), "x" * 5000]

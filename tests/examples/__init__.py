@@ -1,0 +1,1 @@
+"""What merchants start from: each example runs as it stands, against what really is sent."""
