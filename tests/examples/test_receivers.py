@@ -97,6 +97,7 @@ def test_what_is_paid_ships_however_the_news_come(kit, subject, order_of_arrival
 
 
 def test_what_cannot_be_done_is_not_accepted_and_may_come_again(kit, subject):
+    assert tell(kit, event(f"{subject}_before", 6, "created")) == 204  # makes the tables
     told = event(subject, 7, "payment_done")
     kit.rows(
         "CREATE TRIGGER full BEFORE INSERT ON to_ship"
