@@ -24,12 +24,14 @@ from workers.flow import Flow
 
 ACTOR = "task:callbacks.deliver"
 BATCH = 100
-IN_HAND = 200  # claimed and not slow: more at once would not be faster
+FLYING = 300  # not counting the slow: more at once would not be faster
 SLOW_SECONDS = 1.0
-MOST = 1000  # with those that are slow: each has a socket
+WAITING = 500  # claimed, for endpoints that have as many in flight as they take
+MOST = 1000  # in flight, with the slow: each has a socket
 # Below this many, the next are let out of an endpoint's lane.
 LOW = 10
 LOOK_SECONDS = 0.5
+REMEMBER_SECONDS = 10.0  # longer than what a second allows takes to be had again
 
 log = get_logger(__name__)
 
@@ -43,9 +45,11 @@ class Engine:
         self.called, self.stopped = called, stopped
         self.transfers = Transfers()
         self.flows: dict[str, Flow] = {}
+        self.crowded: dict[str, Flow] = {}  # those where something waits
         self.fresh: dict[str, tuple[Flow, float]] = {}  # what is flying, and since when
         self.slow: set[str] = set()
         self.waiting = 0
+        self.forgot_at = 0.0
 
     def run(self) -> None:
         """Until nothing is due and nothing under way."""
@@ -57,14 +61,18 @@ class Engine:
             self._launch()
             self._write_down(self.transfers.wait(self._patience()))
             self._mind_the_slow()
-        self.flows = {id: flow for id, flow in self.flows.items() if flow.has_lane}
+            self._forget()
 
     def close(self) -> None:
         self.transfers.close()
 
     def _pull(self) -> None:
         """Claim what is due, while there is room for a good part of a batch."""
-        room = min(IN_HAND - len(self.fresh) - self.waiting, MOST - len(self.transfers))
+        room = min(
+            FLYING - len(self.fresh),
+            WAITING - self.waiting,
+            MOST - len(self.transfers) - self.waiting,
+        )
         if not self.called.is_set() or room < BATCH // 2:
             return
         self.called.clear()
@@ -87,6 +95,7 @@ class Engine:
                 each.endpoint_status, each.open_until, each.at
             ) and flow.takes(each):
                 flow.waiting.append((each, at))
+                self.crowded[each.endpoint_id] = flow
                 self.waiting += 1
             else:
                 held.append(each)
@@ -105,9 +114,7 @@ class Engine:
             self.called.set()
 
     def _launch(self) -> None:
-        if not self.waiting:
-            return
-        for flow in [flow for flow in self.flows.values() if flow.waiting]:
+        for flow in self.crowded.values():
             while each := flow.next():
                 self.waiting -= 1
                 self.fresh[each.id] = flow, time.monotonic()
@@ -118,6 +125,7 @@ class Engine:
                     at=datetime.now(UTC),
                 )
                 self.transfers.start(each, each.url, headers, each.body)
+        self.crowded = {id: flow for id, flow in self.crowded.items() if flow.waiting}
 
     def _patience(self) -> float:
         """Seconds to wait for something to end: not long while something waits for its turn."""
@@ -161,7 +169,7 @@ class Engine:
             del self.fresh[id]
             self.slow.add(id)
             flow.slow += 1
-        self._clear([flow for flow in self.flows.values() if flow.is_stuck()])
+        self._clear([flow for flow in self.crowded.values() if flow.is_stuck()])
 
     def _clear(self, flows: Sequence[Flow]) -> None:
         """What waits there goes to its lane."""
@@ -170,8 +178,19 @@ class Engine:
         if waiting:
             self._put_away(waiting)
 
+    def _forget(self) -> None:
+        """Endpoints that nothing was sent to for a while; as if they were new when they return."""
+        before = time.monotonic() - REMEMBER_SECONDS
+        if self.forgot_at < before:
+            self.forgot_at = time.monotonic()
+            self.flows = {
+                id: flow
+                for id, flow in self.flows.items()
+                if flow.in_hand or flow.refilled_at > before
+            }
+
     def _give_back(self) -> None:
-        waiting = [each for flow in self.flows.values() for each in flow.clear()]
+        waiting = [each for flow in self.crowded.values() for each in flow.clear()]
         self.waiting = 0
         if waiting:
             with transaction(actor=ACTOR) as tx:

@@ -13,7 +13,7 @@ from gateway.settings import settings
 
 FIRST_AT_ONCE = 2
 # What waits here for a place is claimed; the rest waits in the lane, where it costs nothing.
-WAITING = 50
+WAITING = 20
 # Well before the lease of a claim ends: another worker must not send it as well.
 LONGEST_WAIT_SECONDS = 20.0
 

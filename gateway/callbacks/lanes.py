@@ -20,7 +20,7 @@ from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint, Endpoin
 from gateway.kernel.db import held, now
 
 # As many as are let out at once: the rest of the lane waits for them, others' deliveries do not.
-OUT_AT_ONCE = 50
+OUT_AT_ONCE = 20
 # A worker that has deliveries of an endpoint lets the next out itself, and sooner; this is how
 # late somebody else sees that the worker is dead.
 LOOK_AGAIN = timedelta(seconds=20)
