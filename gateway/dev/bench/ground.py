@@ -23,6 +23,7 @@ from gateway.dev.places import ROOT
 from gateway.dev.stack import answers, worker
 from gateway.dev.supervisor import Process, Supervisor
 from gateway.dev.walk import wait_for
+from gateway.kernel import seal
 from gateway.kernel.db import engine
 from gateway.migrations.upgrade import migrate
 from gateway.settings import settings as configured
@@ -144,6 +145,7 @@ def _forget() -> None:
         engine().dispose()
     engine.cache_clear()
     configured.cache_clear()
+    seal._cipher.cache_clear()  # noqa: SLF001 - each ground has a key of its own
 
 
 def _environment(postgres: embedded.Postgres, redis: embedded.Redis) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.dev.bench.ground import Ground
 from gateway.dev.bench.receiver import host
+from gateway.dev.walk import wait_for
 
 ENDPOINTS, HANGING_EACH = 200, 10
 PER_SECOND, SECONDS, BEAT = (
@@ -77,6 +78,11 @@ def _endpoints(port: int) -> list[str]:
         ]
 
 
+def _none_left(cursor: Any) -> bool:
+    cursor.execute(LEFT)
+    return bool(cursor.fetchone()[0] == 0)
+
+
 def _play(on: Ground, name: str, *, seconds: float = SECONDS) -> float:
     """Events at a steady rate; the 95th percentile of the seconds they took."""
     with on.sql() as cursor:
@@ -89,9 +95,6 @@ def _play(on: Ground, name: str, *, seconds: float = SECONDS) -> float:
                 cursor.execute(MAKE, span | {"name": name, "endpoints": ENDPOINTS})
                 made += owed
             time.sleep(BEAT)
-        cursor.execute(LEFT)
-        while cursor.fetchone()[0]:
-            time.sleep(BEAT)
-            cursor.execute(LEFT)
+        wait_for("the healthy ones", lambda: _none_left(cursor), seconds=LONGEST)
         cursor.execute(TOOK)
         return quantiles((float(row[0]) for row in cursor.fetchall()), n=20)[-1]
