@@ -29,7 +29,7 @@ def deliver(delivery_id: str) -> None:
     headers = headers_of(
         event_id=outgoing.event_id,
         body=outgoing.body,
-        secret=outgoing.secret,
+        secrets=outgoing.secrets,
         at=datetime.now(UTC),
     )
     result = post(outgoing.url, headers=headers, body=outgoing.body)

@@ -25,7 +25,7 @@ class Outgoing:
 
     url: str
     event_id: str
-    secret: str
+    secrets: list[str]
     body: bytes
 
 
@@ -40,7 +40,7 @@ def prepare(tx: Session, delivery: Delivery) -> Outgoing | None:
     return Outgoing(
         url=endpoint.url,
         event_id=event.id,
-        secret=endpoint.secret,
+        secrets=endpoint.secrets(now(tx)),
         body=body_of(
             type=event.type,
             timestamp=event.created_at,

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from gateway.callbacks.schemas import EndpointSchema
-from gateway.kernel.db import Base
+from gateway.kernel.db import Base, now
 from gateway.kernel.events import Event
 from gateway.kernel.seal import unseal
 from gateway.kernel.stateful import Recorded, Stateful, Transitions
@@ -61,6 +61,19 @@ class Endpoint(Recorded, Base):
     def secret(self) -> str:
         """What signs its callbacks; shown to the merchant once."""
         return unseal(self.sealed_secret, bound_to=secret_row(self.id))
+
+    def secrets(self, at: datetime) -> list[str]:
+        """All that sign a callback of that moment, the newest first."""
+        sealed = [self.sealed_secret]
+        if self.previous_sealed_secret and self.previous_until and at < self.previous_until:
+            sealed.append(self.previous_sealed_secret)
+        return [unseal(each, bound_to=secret_row(self.id)) for each in sealed]
+
+    @property
+    def secret_rotates_until(self) -> datetime | None:
+        """Until when the secret before this one signs too; None once that is over."""
+        until = self.previous_until
+        return until if until is not None and until > now(self._session()) else None
 
 
 def secret_row(endpoint_id: str) -> str:

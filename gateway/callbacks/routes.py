@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from gateway.callbacks import service
+from gateway.callbacks import service, upkeep
 from gateway.callbacks.models import Delivery, Endpoint
 from gateway.callbacks.schemas import (
     DeliveryDetail,
@@ -14,6 +14,7 @@ from gateway.callbacks.schemas import (
     EndpointCreated,
     EndpointPatch,
     EndpointSchema,
+    SecretRotate,
 )
 from gateway.kernel.fields import PageQuery
 from gateway.kernel.http import Api, Caller
@@ -76,6 +77,21 @@ def delete_endpoint(
     Callbacks that wait for it are dropped.
     """
     return service.delete(tx, caller, endpoint_id)
+
+
+@api.write(
+    "/webhook-endpoints/<endpoint_id>/rotate-secret",
+    accepts=SecretRotate(),
+    returns=EndpointCreated(),
+    shows_secret=True,
+)
+def rotate_secret(tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str) -> Endpoint:
+    """Give a webhook endpoint another secret.
+
+    The answer's `secret` is shown this once. The one before it signs too, until the overlap is
+    over; one that was before that does not.
+    """
+    return upkeep.rotate_secret(tx, caller, endpoint_id, **body)
 
 
 @api.read("/webhook-deliveries", query=DeliveryQuery(), returns=DeliverySchema())

@@ -11,6 +11,7 @@ from gateway.kernel.fields import PORT, PageQuery, Resource, Status, Strict, Tex
 from gateway.settings import settings
 
 MAX_URL = 2000
+LONGEST_OVERLAP = 7 * 86400  # seconds; two secrets are twice as easily lost as one
 # What `check_url` takes, but for IPv6 and odd spellings; plain http it takes outside production.
 _URL = rf"^(?:https://[A-Za-z0-9_.-]+|http://(?:localhost|127\.0\.0\.1))(?::{PORT})?"
 _PATH = r"(?:[/?][!-\"$-\[\]-~]*)?$"
@@ -98,12 +99,44 @@ class EndpointPatch(Strict):
     description = Text(longest=500, allow_none=True)
 
 
+class Overlap(fields.Integer):
+    """A JSON integer, 0..604800."""
+
+    minimum = 0
+    described: ClassVar[dict[str, Any]] = {
+        "description": "Seconds in which the secret before this one signs too; 0 for none.",
+        "minimum": 0,
+        "maximum": LONGEST_OVERLAP,
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError("Must be a JSON integer.")
+        if not 0 <= value <= LONGEST_OVERLAP:
+            raise ValidationError(f"Must be from 0 to {LONGEST_OVERLAP} seconds.")
+        return value
+
+
+class SecretRotate(Strict):
+    """By default both sign for a day."""
+
+    described: ClassVar[dict[str, Any]] = {"examples": [{"overlap_seconds": 3600}]}
+
+    overlap_seconds = Overlap(strict=True, load_default=86400)
+
+
 class EndpointSchema(Resource):
     id = fields.String()
     url = fields.String()
     events = fields.List(fields.String())
     description = fields.String(allow_none=True)
     status = Status("endpoint")
+    secret_rotates_until = Time(
+        allow_none=True,
+        metadata={
+            "description": "Until when the secret before this one signs too; null: only one."
+        },
+    )
     created_at = Time()
     updated_at = Time()
     livemode = fields.Boolean()

@@ -51,15 +51,20 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
     if len(mine) >= MAX_ENDPOINTS:
         raise TooManyEndpoints(f"There are {len(mine)}; {MAX_ENDPOINTS} are allowed.")
     endpoint_id = new_id("we")
-    secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
     return Endpoint.start(
         tx,
         id=endpoint_id,
         merchant_id=caller.merchant_id,
         livemode=caller.livemode,
-        sealed_secret=seal(secret, bound_to=secret_row(endpoint_id)),
+        sealed_secret=sealed_secret(endpoint_id),
         **body,
     )
+
+
+def sealed_secret(endpoint_id: str) -> str:
+    """A new secret, which opens in this endpoint's row only."""
+    secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
+    return seal(secret, bound_to=secret_row(endpoint_id))
 
 
 def _endpoints(caller: Caller) -> Select[Any]:
@@ -82,7 +87,7 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any]) -> Endpoint:
-    endpoint = _hold(tx, caller, endpoint_id)
+    endpoint = hold(tx, caller, endpoint_id)
     if changes:
         endpoint.record("endpoint.updated", **changes)
     return endpoint
@@ -90,12 +95,12 @@ def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any
 
 def delete(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """The row stays, for the deliveries that point to it; what it is still owed is dropped."""
-    endpoint = _hold(tx, caller, endpoint_id)
+    endpoint = hold(tx, caller, endpoint_id)
     endpoint.transition_to(EndpointStatus.DELETED)
     return endpoint
 
 
-def _hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+def hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """Locked; whoever waited for another's deletion finds nothing, like whoever comes later."""
     endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
     if endpoint.status == EndpointStatus.DELETED:

@@ -5,6 +5,7 @@ attempt's own (github.com/standard-webhooks/standard-webhooks, spec).
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +23,18 @@ def body_of(*, type: str, timestamp: datetime, sequence: int, data: dict[str, An
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def headers_of(*, event_id: str, body: bytes, secret: str, at: datetime) -> dict[str, str]:
-    """The signed headers of one attempt. `at` must be aware UTC: the library reads it as such."""
+def headers_of(
+    *, event_id: str, body: bytes, secrets: Sequence[str], at: datetime
+) -> dict[str, str]:
+    """The headers of one attempt, signed with each of `secrets`: whoever knows one can verify it.
+
+    `at` must be aware UTC: the library reads it as such.
+    """
+    content = body.decode()
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, at, body.decode()),
+        "webhook-signature": " ".join(
+            Webhook(secret).sign(event_id, at, content) for secret in secrets
+        ),
     }
