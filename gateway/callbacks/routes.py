@@ -12,9 +12,11 @@ from gateway.callbacks.schemas import (
     DeliverySchema,
     EndpointCreate,
     EndpointCreated,
+    EndpointDisable,
     EndpointPatch,
     EndpointSchema,
     SecretRotate,
+    TestSent,
 )
 from gateway.kernel.fields import PageQuery
 from gateway.kernel.http import Api, Caller
@@ -92,6 +94,50 @@ def rotate_secret(tx: Session, caller: Caller, body: dict[str, Any], endpoint_id
     over; one that was before that does not.
     """
     return upkeep.rotate_secret(tx, caller, endpoint_id, **body)
+
+
+@api.write(
+    "/webhook-endpoints/<endpoint_id>/test",
+    returns=TestSent(),
+    status=202,
+    refuses=(service.EndpointDisabled,),
+)
+def test_endpoint(
+    tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
+) -> dict[str, str]:
+    """Send a test to a webhook endpoint.
+
+    An event `endpoint.tested` with the endpoint in it, signed and repeated like any other. It comes
+    whatever the endpoint's list of types says.
+    """
+    return upkeep.send_test(tx, caller, endpoint_id)
+
+
+@api.write(
+    "/webhook-endpoints/<endpoint_id>/disable",
+    accepts=EndpointDisable(),
+    returns=EndpointSchema(),
+)
+def disable_endpoint(
+    tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
+) -> Endpoint:
+    """Pause a webhook endpoint.
+
+    Its callbacks wait, and go out once it is enabled. One that is disabled already stays as it is.
+    """
+    return upkeep.disable(tx, caller, endpoint_id, **body)
+
+
+@api.write("/webhook-endpoints/<endpoint_id>/enable", returns=EndpointSchema())
+def enable_endpoint(
+    tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
+) -> Endpoint:
+    """Enable a webhook endpoint.
+
+    What waits for it goes out. If it was not you who paused it, one callback goes first, and the
+    others once that is taken.
+    """
+    return upkeep.enable(tx, caller, endpoint_id)
 
 
 @api.read("/webhook-deliveries", query=DeliveryQuery(), returns=DeliverySchema())

@@ -125,12 +125,54 @@ class SecretRotate(Strict):
     overlap_seconds = Overlap(strict=True, load_default=86400)
 
 
+class EndpointDisable(Strict):
+    """The reason is for your own records."""
+
+    described: ClassVar[dict[str, Any]] = {"examples": [{"reason": "Moving to another server"}]}
+
+    reason = Text(longest=500, load_default=None)
+
+
+# The codes are those of `DisabledCode`, which ranks above this.
+_SHOWN_DISABLED = {
+    "type": ["object", "null"],
+    "description": "`paused` by you, `gone` (it answered 410), or `failing` for days.",
+    "properties": {
+        "code": {"type": "string", "enum": ["paused", "gone", "failing"]},
+        "message": {"type": "string"},
+    },
+    "required": ["code", "message"],
+}
+_SHOWN_CIRCUIT = {
+    "type": "string",
+    "enum": ["closed", "open"],
+    "description": "`open` while callbacks are held back, since it fails; one goes now and then.",
+}
+
+
+def dump_disabled(endpoint: Any) -> dict[str, str] | None:
+    if endpoint.disabled_code is None:
+        return None
+    return {"code": endpoint.disabled_code, "message": endpoint.disabled_message}
+
+
 class EndpointSchema(Resource):
     id = fields.String()
     url = fields.String()
     events = fields.List(fields.String())
     description = fields.String(allow_none=True)
     status = Status("endpoint")
+    disabled_reason = fields.Function(dump_disabled, metadata=_SHOWN_DISABLED)
+    circuit = fields.Function(
+        lambda endpoint: "closed" if endpoint.open_until is None else "open",
+        metadata=_SHOWN_CIRCUIT,
+    )
+    failing_since = Time(
+        allow_none=True, metadata={"description": "The first failure since the last success."}
+    )
+    last_error = fields.String(
+        allow_none=True, metadata={"description": "What went wrong last, in words."}
+    )
     secret_rotates_until = Time(
         allow_none=True,
         metadata={
@@ -146,6 +188,14 @@ class EndpointCreated(EndpointSchema):
     """With the secret, which is shown this once."""
 
     secret = fields.String()
+
+
+class TestSent(Resource):
+    """`GET /webhook-deliveries?event_id=` finds its delivery, a moment later."""
+
+    event_id = fields.String()
+    type = fields.String()
+    endpoint_id = fields.String()
 
 
 class DeliverySchema(Resource):

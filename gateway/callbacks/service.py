@@ -8,10 +8,10 @@ from datetime import timedelta
 from os import urandom
 from typing import Any
 
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, insert, or_, select
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.catalogue import EVERYTHING
+from gateway.callbacks.catalogue import EVERYTHING, TESTED
 from gateway.callbacks.models import (
     Delivery,
     DeliveryStatus,
@@ -43,6 +43,12 @@ class EndpointDeleted(Conflict):
     """The endpoint of this delivery is gone, so there is nowhere to send it."""
 
     code, title = "endpoint_deleted", "The endpoint was deleted."
+
+
+class EndpointDisabled(Conflict):
+    """Nothing is sent to a disabled endpoint. Enable it first; `disabled_reason` says why it is."""
+
+    code, title = "endpoint_disabled", "The endpoint is disabled."
 
 
 def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
@@ -108,16 +114,31 @@ def hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
+def refuse_disabled(endpoint: Endpoint) -> None:
+    if endpoint.status == EndpointStatus.DISABLED:
+        raise EndpointDisabled(
+            f"Endpoint {endpoint.id} is disabled ({endpoint.disabled_code}). Enable it first:"
+            f" POST /api/v1/webhook-endpoints/{endpoint.id}/enable."
+        )
+
+
+def wanted() -> ColumnElement[bool]:
+    """Whether the endpoint wants the event: all, this type, or it is the test of this endpoint."""
+    own_test = and_(Event.type == TESTED, Event.subject_id == Endpoint.id)
+    return or_(
+        Endpoint.events.contains([EVERYTHING]), Endpoint.events.has_key(Event.type), own_test
+    )
+
+
 def fan_out(tx: Session, *, first: int, last: int) -> int:
     """A delivery, due now, for each event of these positions and each endpoint that wants it."""
-    wanted = or_(Endpoint.events.contains([EVERYTHING]), Endpoint.events.has_key(Event.type))
     pairs = tx.execute(
         select(Event.id, Event.type, Event.merchant_id, Event.livemode, Endpoint.id)
         .join(
             Endpoint,
             (Endpoint.merchant_id == Event.merchant_id) & (Endpoint.livemode == Event.livemode),
         )
-        .where(Event.position.between(first, last), wanted)
+        .where(Event.position.between(first, last), wanted())
         .where(Endpoint.status != EndpointStatus.DELETED)
         .order_by(Event.position)
     ).all()
