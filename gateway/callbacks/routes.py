@@ -156,11 +156,11 @@ def read_delivery(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
     "/webhook-deliveries/<delivery_id>/retry",
     returns=DeliverySchema(),
     status=202,
-    refuses=(service.EndpointDeleted,),
+    refuses=(service.EndpointDeleted, service.EndpointDisabled),
 )
 def retry_delivery(tx: Session, caller: Caller, body: dict[str, Any], delivery_id: str) -> Delivery:
     """Send a webhook delivery once more.
 
-    At once, whatever became of it before.
+    At once, whatever became of it before, even while the endpoint's circuit is open.
     """
     return service.retry(tx, caller, delivery_id)

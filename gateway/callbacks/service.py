@@ -185,11 +185,14 @@ def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 def retry(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
-    """One more attempt, now, whatever became of it before."""
-    delivery = lock(tx, Delivery, get_delivery(tx, caller, delivery_id).id)
-    endpoint = tx.get(Endpoint, delivery.endpoint_id)
-    if endpoint is None or endpoint.status == EndpointStatus.DELETED:
-        raise EndpointDeleted(f"Endpoint {delivery.endpoint_id} was deleted.")
+    """One more attempt, now, whatever became of it before; an open circuit lets it through."""
+    endpoint = lock(tx, Endpoint, get_delivery(tx, caller, delivery_id).endpoint_id)
+    if endpoint.status == EndpointStatus.DELETED:
+        raise EndpointDeleted(f"Endpoint {endpoint.id} was deleted.")
+    refuse_disabled(endpoint)
+    if endpoint.open_until is not None:
+        endpoint.open_until = min(endpoint.open_until, now(tx))
+    delivery = lock(tx, Delivery, delivery_id)
     if delivery.status != DeliveryStatus.PENDING:
         delivery.transition_to(DeliveryStatus.PENDING)
     delivery.due_at = now(tx)
