@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from gateway.kernel import runs
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import lock, transaction
 from gateway.kernel.due import claim, is_ours, settle
 from gateway.kernel.runs import Run
@@ -38,6 +39,7 @@ def step(run_id: str) -> None:
         claimed = claim(tx, Run, run_id)
     if claimed is None:
         return
+    crashpoint(f"task:{STEP} claimed")
     with transaction(actor=f"task:{STEP}") as tx:
         run = lock(tx, Run, run_id)
         if is_ours(run, claimed):

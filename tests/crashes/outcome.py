@@ -116,7 +116,7 @@ def of(world: Any) -> dict[str, Any]:
     found["stripe"] = _at_stripe(world, payments)
     found["answers"] = world.answers()
     found["promises"] = world.broken + promises(world)
-    found["faults"] = world.faults
+    found["faults"] = list(world.faults)
     return found
 
 
