@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from gateway.callbacks import service, upkeep
+from gateway.callbacks import replays, service, upkeep
 from gateway.callbacks.models import Delivery, Endpoint
+from gateway.callbacks.replay_schemas import ReplayCreate, ReplaySchema
 from gateway.callbacks.schemas import (
     DeliveryDetail,
     DeliveryQuery,
@@ -19,7 +20,7 @@ from gateway.callbacks.schemas import (
     TestSent,
 )
 from gateway.kernel.fields import PageQuery
-from gateway.kernel.http import Api, Caller
+from gateway.kernel.http import Api, Caller, Reply
 from gateway.kernel.pages import Page
 from gateway.merchants.auth import by_secret
 
@@ -138,6 +139,37 @@ def enable_endpoint(
     others once that is taken.
     """
     return upkeep.enable(tx, caller, endpoint_id)
+
+
+@api.write(
+    "/webhook-endpoints/<endpoint_id>/replay",
+    accepts=ReplayCreate(),
+    returns=ReplaySchema(),
+    status=202,
+    also={200: "Only counted."},
+    refuses=(service.EndpointDisabled, replays.ReplayRunning),
+)
+def replay_endpoint(
+    tx: Session, caller: Caller, body: dict[str, Any], endpoint_id: str
+) -> Reply[replays.Replay]:
+    """Tell a webhook endpoint again what happened in a time.
+
+    Every event that it wants by now, under the `webhook-id` it always had. They go out one after
+    the other, at the pace of the endpoint. With `dry_run` they are only counted.
+    """
+    return replays.ask(tx, caller, endpoint_id, **body)
+
+
+@api.read("/webhook-endpoints/<endpoint_id>/replays", query=PageQuery(), returns=ReplaySchema())
+def list_replays(tx: Session, caller: Caller, query: dict[str, Any], endpoint_id: str) -> Page:
+    """List the replays of a webhook endpoint, newest first."""
+    return replays.listed(tx, caller, endpoint_id, query)
+
+
+@api.read("/webhook-endpoints/<endpoint_id>/replays/<replay_id>", returns=ReplaySchema())
+def read_replay(tx: Session, caller: Caller, endpoint_id: str, replay_id: str) -> replays.Replay:
+    """Read how far a replay is."""
+    return replays.read(tx, caller, endpoint_id, replay_id)
 
 
 @api.read("/webhook-deliveries", query=DeliveryQuery(), returns=DeliverySchema())

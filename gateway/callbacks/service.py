@@ -4,7 +4,8 @@ Every function runs inside the caller's transaction; the sending is `sender`'s, 
 """
 
 from base64 import b64encode
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from os import urandom
 from typing import Any
 
@@ -142,8 +143,12 @@ def fan_out(tx: Session, *, first: int, last: int) -> int:
         .where(Endpoint.status != EndpointStatus.DELETED)
         .order_by(Event.position)
     ).all()
-    if not pairs:
-        return 0
+    add_deliveries(tx, pairs, due_at=now(tx) + timedelta(seconds=settings().retry_intervals[0]))
+    return len(pairs)
+
+
+def add_deliveries(tx: Session, pairs: Sequence[Any], *, due_at: datetime | None) -> None:
+    """One for each (event's id, type, merchant, mode, endpoint's id); in the lane, if not due."""
     common: dict[str, Any] = {
         "status": DeliveryStatus.PENDING,
         "lease": 0,
@@ -151,12 +156,12 @@ def fan_out(tx: Session, *, first: int, last: int) -> int:
         "attempted": 0,
         "created_at": now(tx),
         "updated_at": now(tx),
-        "due_at": now(tx) + timedelta(seconds=settings().retry_intervals[0]),
+        "due_at": due_at,
     }
     columns = ("event_id", "event_type", "merchant_id", "livemode", "endpoint_id")
     rows = [common | dict(zip(columns, pair, strict=True)) | {"id": new_id("wd")} for pair in pairs]
-    tx.execute(insert(Delivery.__table__), rows)
-    return len(rows)
+    if rows:
+        tx.execute(insert(Delivery.__table__), rows)
 
 
 def _deliveries(caller: Caller) -> Select[Any]:

@@ -88,7 +88,7 @@ BROKEN = {
     "a numbered event without its delivery": """
         SELECT e.type FROM events e JOIN callback_endpoints c
             ON c.merchant_id = e.merchant_id AND c.livemode = e.livemode AND c.status <> 'deleted'
-            AND (c.events ? '*' OR c.events ? e.type)
+            AND (c.events ? '*' OR c.events ? e.type) AND c.created_at <= e.created_at
         WHERE e.position IS NOT NULL AND NOT EXISTS (
             SELECT FROM callback_deliveries d WHERE d.event_id = e.id AND d.endpoint_id = c.id)""",
 }
