@@ -27,7 +27,12 @@ def main_group() -> None:
 
 def main() -> None:
     """The entry point: errors a person can act on end in one sentence and exit status 1."""
-    from gateway.cli import merchants, operations, processes  # noqa: F401 - they add commands
+    from gateway.cli import (  # noqa: F401 - they add commands
+        callbacks,
+        merchants,
+        operations,
+        processes,
+    )
 
     read_demo_env()
     try:
