@@ -42,6 +42,7 @@ class Settings:
     stripe_timeout: float  # seconds to wait for an answer, once connected
     callback_timeout: float  # seconds for one whole callback attempt
     retry_intervals: tuple[int, ...]
+    deliveries_kept_days: int  # what was delivered, and every attempt; what was not stays
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
@@ -99,6 +100,9 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
         "callback_timeout": env.float("GATEWAY_CALLBACK_TIMEOUT", 15.0, validate=_seconds),
         "retry_intervals": TEST_RETRY_INTERVALS if fast else tuple(intervals or ()),
+        "deliveries_kept_days": env.int(
+            "GATEWAY_DELIVERIES_KEPT_DAYS", 30, validate=validate.Range(min=1, max=36500)
+        ),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
         "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
         "trusted_proxies": env.int(
