@@ -145,7 +145,6 @@ class Delivery(Stateful, Base):
             "id",
             postgresql_where=text("status <> 'delivered'"),
         ),
-        Index("callback_deliveries_age_idx", "created_at", postgresql_using="brin"),
     )
 
     attempt_log: Mapped[list["Attempt"]] = relationship(
@@ -171,5 +170,4 @@ class Attempt(Base):
 
     __table_args__ = (
         Index("callback_attempts_delivery_idx", "delivery_id", "number", unique=True),
-        Index("callback_attempts_age_idx", "started_at", postgresql_using="brin"),
     )

@@ -24,9 +24,6 @@ CREATE INDEX callback_deliveries_lane_idx
 CREATE INDEX callback_deliveries_open_idx
     ON callback_deliveries (merchant_id, livemode, id)
     WHERE status <> 'delivered';
--- For pruning by age; next to nothing to keep up, since rows come in order of time.
-CREATE INDEX callback_deliveries_age_idx ON callback_deliveries USING brin (created_at);
-CREATE INDEX callback_attempts_age_idx ON callback_attempts USING brin (started_at);
 
 -- A run may be about a row, and be told what to do.
 ALTER TABLE runs ADD COLUMN subject_id text;
