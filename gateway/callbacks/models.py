@@ -145,6 +145,7 @@ class Delivery(Stateful, Base):
             "id",
             postgresql_where=text("status <> 'delivered'"),
         ),
+        Index("callback_deliveries_type_idx", "merchant_id", "livemode", "event_type", "id"),
     )
 
     attempt_log: Mapped[list["Attempt"]] = relationship(
