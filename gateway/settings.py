@@ -49,6 +49,7 @@ class Settings:
     callback_ca_file: str  # certificates to trust instead of the public ones; empty: those
     callback_concurrency: int  # callbacks at once from one engine to one endpoint
     callback_rate: int  # callbacks a second from one engine to one endpoint
+    deliveries_kept_days: int  # what was delivered, and every attempt; what was not stays
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
@@ -130,6 +131,9 @@ def _callbacks(env: Env) -> dict[str, Any]:
         "callback_ca_file": env.str("GATEWAY_CALLBACK_CA_FILE", "", validate=_is_file),
         "callback_concurrency": env.int("GATEWAY_CALLBACK_CONCURRENCY", 20, validate=_positive),
         "callback_rate": env.int("GATEWAY_CALLBACK_RATE", 500, validate=_positive),
+        "deliveries_kept_days": env.int(
+            "GATEWAY_DELIVERIES_KEPT_DAYS", 30, validate=validate.Range(min=1, max=36500)
+        ),
     }
 
 

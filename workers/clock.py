@@ -1,4 +1,4 @@
-"""Calendar jobs. `clock.start` makes the run of this period, `clock.step` takes it further.
+"""Runs: `clock.start` makes a calendar job's run of this period, `clock.step` takes any further.
 
 Both may come twice: a period has one run, and a run is claimed by one worker at a time.
 """
@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
+from gateway.callbacks import replays
 from gateway.kernel import runs
+from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import lock, transaction
 from gateway.kernel.due import claim, is_ours, settle
 from gateway.kernel.runs import Run
@@ -21,13 +23,14 @@ START, STEP = "clock.start", "clock.step"
 STEPS: dict[str, Callable[[Session, Run], bool]] = {
     "reconcile": reconciliation.step,
     "prune": pruning.step,
+    replays.JOB: replays.step,  # no calendar job: somebody asks for it
 }
 
 
 @task(START)
 def start(job: str) -> None:
-    if job not in STEPS:
-        raise ValueError(f"there is no job {job!r}; known: {', '.join(STEPS)}")
+    if job not in runs.JOBS:
+        raise ValueError(f"there is no job {job!r}; known: {', '.join(runs.JOBS)}")
     with transaction(actor=f"task:{START}") as tx:
         runs.start_scheduled(tx, job)
 
@@ -38,6 +41,7 @@ def step(run_id: str) -> None:
         claimed = claim(tx, Run, run_id)
     if claimed is None:
         return
+    crashpoint(f"task:{STEP} claimed")
     with transaction(actor=f"task:{STEP}") as tx:
         run = lock(tx, Run, run_id)
         if is_ours(run, claimed):

@@ -37,5 +37,7 @@ CATALOGUE = {
     "endpoint.disabled": "The endpoint receives nothing until it is enabled.",
     "endpoint.deleted": "The endpoint receives nothing any more.",
     "endpoint.updated": "The endpoint was changed, or enabled again.",
+    "endpoint.tested": "Somebody asked for it; the endpoint hears it whatever its list says.",
 }
 EVERYTHING = "*"
+TESTED = "endpoint.tested"

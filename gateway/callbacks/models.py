@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from gateway.callbacks.schemas import EndpointSchema
-from gateway.kernel.db import Base
+from gateway.kernel.db import Base, now
 from gateway.kernel.events import Event
 from gateway.kernel.seal import unseal
 from gateway.kernel.stateful import Recorded, Stateful, Transitions
@@ -61,6 +61,12 @@ class Endpoint(Recorded, Base):
     def secret(self) -> str:
         """What signs its callbacks; shown to the merchant once."""
         return unseal(self.sealed_secret, bound_to=secret_row(self.id))
+
+    @property
+    def secret_rotates_until(self) -> datetime | None:
+        """Until when the secret before this one signs too; None once that is over."""
+        until = self.previous_until
+        return until if until is not None and until > now(self._session()) else None
 
 
 def secret_row(endpoint_id: str) -> str:
@@ -132,7 +138,7 @@ class Delivery(Stateful, Base):
             "id",
             postgresql_where=text("status <> 'delivered'"),
         ),
-        Index("callback_deliveries_age_idx", "created_at", postgresql_using="brin"),
+        Index("callback_deliveries_type_idx", "merchant_id", "livemode", "event_type", "id"),
     )
 
     attempt_log: Mapped[list["Attempt"]] = relationship(
@@ -158,5 +164,4 @@ class Attempt(Base):
 
     __table_args__ = (
         Index("callback_attempts_delivery_idx", "delivery_id", "number", unique=True),
-        Index("callback_attempts_age_idx", "started_at", postgresql_using="brin"),
     )

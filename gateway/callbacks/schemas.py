@@ -9,6 +9,7 @@ from gateway.callbacks.catalogue import CATALOGUE, EVERYTHING
 from gateway.kernel.fields import PORT, PageQuery, Resource, Status, Strict, Text, Time
 
 MAX_URL = 2000
+LONGEST_OVERLAP = 7 * 86400  # seconds; two secrets are twice as easily lost as one
 # What `egress` takes of names, with the ports it takes unless told otherwise; addresses and odd
 # spellings may pass as well. Plain http it takes outside production.
 _INNER = r"(?!(?:localhost|local|localdomain|internal|intranet|lan|arpa)(?:[:/?]|$))"
@@ -74,12 +75,86 @@ class EndpointPatch(Strict):
     description = Text(longest=500, allow_none=True)
 
 
+class Overlap(fields.Integer):
+    """A JSON integer, 0..604800."""
+
+    minimum = 0
+    described: ClassVar[dict[str, Any]] = {
+        "description": "Seconds in which the secret before this one signs too; 0 for none.",
+        "minimum": 0,
+        "maximum": LONGEST_OVERLAP,
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError("Must be a JSON integer.")
+        if not 0 <= value <= LONGEST_OVERLAP:
+            raise ValidationError(f"Must be from 0 to {LONGEST_OVERLAP} seconds.")
+        return value
+
+
+class SecretRotate(Strict):
+    """By default both sign for a day."""
+
+    described: ClassVar[dict[str, Any]] = {"examples": [{"overlap_seconds": 3600}]}
+
+    overlap_seconds = Overlap(strict=True, load_default=86400)
+
+
+class EndpointDisable(Strict):
+    """The reason is for your own records."""
+
+    described: ClassVar[dict[str, Any]] = {"examples": [{"reason": "Moving to another server"}]}
+
+    reason = Text(longest=500, load_default=None)
+
+
+# The codes are those of `DisabledCode`, which ranks above this.
+_SHOWN_DISABLED = {
+    "type": ["object", "null"],
+    "description": "`paused` by you, `gone` (it answered 410), or `failing` for days.",
+    "properties": {
+        "code": {"type": "string", "enum": ["paused", "gone", "failing"]},
+        "message": {"type": "string"},
+    },
+    "required": ["code", "message"],
+}
+_SHOWN_CIRCUIT = {
+    "type": "string",
+    "enum": ["closed", "open"],
+    "description": "`open` while callbacks are held back, since it fails; one goes now and then.",
+}
+
+
+def dump_disabled(endpoint: Any) -> dict[str, str] | None:
+    if endpoint.disabled_code is None:
+        return None
+    return {"code": endpoint.disabled_code, "message": endpoint.disabled_message}
+
+
 class EndpointSchema(Resource):
     id = fields.String()
     url = fields.String()
     events = fields.List(fields.String())
     description = fields.String(allow_none=True)
     status = Status("endpoint")
+    disabled_reason = fields.Function(dump_disabled, metadata=_SHOWN_DISABLED)
+    circuit = fields.Function(
+        lambda endpoint: "closed" if endpoint.open_until is None else "open",
+        metadata=_SHOWN_CIRCUIT,
+    )
+    failing_since = Time(
+        allow_none=True, metadata={"description": "The first failure since the last success."}
+    )
+    last_error = fields.String(
+        allow_none=True, metadata={"description": "What went wrong last, in words."}
+    )
+    secret_rotates_until = Time(
+        allow_none=True,
+        metadata={
+            "description": "Until when the secret before this one signs too; null: only one."
+        },
+    )
     created_at = Time()
     updated_at = Time()
     livemode = fields.Boolean()
@@ -89,6 +164,14 @@ class EndpointCreated(EndpointSchema):
     """With the secret, which is shown this once."""
 
     secret = fields.String()
+
+
+class TestSent(Resource):
+    """`GET /webhook-deliveries?event_id=` finds its delivery, a moment later."""
+
+    event_id = fields.String()
+    type = fields.String()
+    endpoint_id = fields.String()
 
 
 class DeliverySchema(Resource):

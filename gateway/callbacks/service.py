@@ -4,14 +4,15 @@ Every function runs inside the caller's transaction; the sending is `sender`'s, 
 """
 
 from base64 import b64encode
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from os import urandom
 from typing import Any
 
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, insert, or_, select
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.catalogue import EVERYTHING
+from gateway.callbacks.catalogue import EVERYTHING, TESTED
 from gateway.callbacks.models import (
     Delivery,
     DeliveryStatus,
@@ -45,21 +46,32 @@ class EndpointDeleted(Conflict):
     code, title = "endpoint_deleted", "The endpoint was deleted."
 
 
+class EndpointDisabled(Conflict):
+    """Nothing is sent to a disabled endpoint. Enable it first; `disabled_reason` says why it is."""
+
+    code, title = "endpoint_disabled", "The endpoint is disabled."
+
+
 def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Endpoint:
     lock(tx, Merchant, caller.merchant_id)  # so that two at once are counted one after the other
     mine = list(tx.scalars(_endpoints(caller).with_only_columns(Endpoint.id)))
     if len(mine) >= MAX_ENDPOINTS:
         raise TooManyEndpoints(f"There are {len(mine)}; {MAX_ENDPOINTS} are allowed.")
     endpoint_id = new_id("we")
-    secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
     return Endpoint.start(
         tx,
         id=endpoint_id,
         merchant_id=caller.merchant_id,
         livemode=caller.livemode,
-        sealed_secret=seal(secret, bound_to=secret_row(endpoint_id)),
+        sealed_secret=sealed_secret(endpoint_id),
         **body,
     )
+
+
+def sealed_secret(endpoint_id: str) -> str:
+    """A new secret, which opens in this endpoint's row only."""
+    secret = f"whsec_{b64encode(urandom(SECRET_BYTES)).decode()}"
+    return seal(secret, bound_to=secret_row(endpoint_id))
 
 
 def _endpoints(caller: Caller) -> Select[Any]:
@@ -82,7 +94,7 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any]) -> Endpoint:
-    endpoint = _hold(tx, caller, endpoint_id)
+    endpoint = hold(tx, caller, endpoint_id)
     if changes:
         endpoint.record("endpoint.updated", **changes)
     return endpoint
@@ -90,12 +102,12 @@ def change(tx: Session, caller: Caller, endpoint_id: str, changes: dict[str, Any
 
 def delete(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """The row stays, for the deliveries that point to it; what it is still owed is dropped."""
-    endpoint = _hold(tx, caller, endpoint_id)
+    endpoint = hold(tx, caller, endpoint_id)
     endpoint.transition_to(EndpointStatus.DELETED, due_at=now(tx))
     return endpoint
 
 
-def _hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
+def hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """Locked; whoever waited for another's deletion finds nothing, like whoever comes later."""
     endpoint = lock(tx, Endpoint, get(tx, caller, endpoint_id).id)
     if endpoint.status == EndpointStatus.DELETED:
@@ -103,21 +115,40 @@ def _hold(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
+def refuse_disabled(endpoint: Endpoint) -> None:
+    if endpoint.status == EndpointStatus.DISABLED:
+        raise EndpointDisabled(
+            f"Endpoint {endpoint.id} is disabled ({endpoint.disabled_code}). Enable it first:"
+            f" POST /api/v1/webhook-endpoints/{endpoint.id}/enable."
+        )
+
+
+def wanted() -> ColumnElement[bool]:
+    """Whether the endpoint wants the event: all, this type, or it is the test of this endpoint."""
+    own_test = and_(Event.type == TESTED, Event.subject_id == Endpoint.id)
+    return or_(
+        Endpoint.events.contains([EVERYTHING]), Endpoint.events.has_key(Event.type), own_test
+    )
+
+
 def fan_out(tx: Session, *, first: int, last: int) -> int:
     """A delivery, due now, for each event of these positions and each endpoint that wants it."""
-    wanted = or_(Endpoint.events.contains([EVERYTHING]), Endpoint.events.has_key(Event.type))
     pairs = tx.execute(
         select(Event.id, Event.type, Event.merchant_id, Event.livemode, Endpoint.id)
         .join(
             Endpoint,
             (Endpoint.merchant_id == Event.merchant_id) & (Endpoint.livemode == Event.livemode),
         )
-        .where(Event.position.between(first, last), wanted)
+        .where(Event.position.between(first, last), wanted())
         .where(Endpoint.status != EndpointStatus.DELETED)
         .order_by(Event.position)
     ).all()
-    if not pairs:
-        return 0
+    add_deliveries(tx, pairs, due_at=now(tx) + timedelta(seconds=settings().retry_intervals[0]))
+    return len(pairs)
+
+
+def add_deliveries(tx: Session, pairs: Sequence[Any], *, due_at: datetime | None) -> None:
+    """One for each (event's id, type, merchant, mode, endpoint's id); in the lane, if not due."""
     common: dict[str, Any] = {
         "status": DeliveryStatus.PENDING,
         "lease": 0,
@@ -125,12 +156,12 @@ def fan_out(tx: Session, *, first: int, last: int) -> int:
         "attempted": 0,
         "created_at": now(tx),
         "updated_at": now(tx),
-        "due_at": now(tx) + timedelta(seconds=settings().retry_intervals[0]),
+        "due_at": due_at,
     }
     columns = ("event_id", "event_type", "merchant_id", "livemode", "endpoint_id")
     rows = [common | dict(zip(columns, pair, strict=True)) | {"id": new_id("wd")} for pair in pairs]
-    tx.execute(insert(Delivery.__table__), rows)
-    return len(rows)
+    if rows:
+        tx.execute(insert(Delivery.__table__), rows)
 
 
 def _deliveries(caller: Caller) -> Select[Any]:
@@ -159,11 +190,14 @@ def list_deliveries(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
 
 
 def retry(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
-    """One more attempt, now, whatever became of it before."""
-    delivery = lock(tx, Delivery, get_delivery(tx, caller, delivery_id).id)
-    endpoint = tx.get(Endpoint, delivery.endpoint_id)
-    if endpoint is None or endpoint.status == EndpointStatus.DELETED:
-        raise EndpointDeleted(f"Endpoint {delivery.endpoint_id} was deleted.")
+    """One more attempt, now, whatever became of it before; an open circuit lets it through."""
+    endpoint = lock(tx, Endpoint, get_delivery(tx, caller, delivery_id).endpoint_id)
+    if endpoint.status == EndpointStatus.DELETED:
+        raise EndpointDeleted(f"Endpoint {endpoint.id} was deleted.")
+    refuse_disabled(endpoint)
+    if endpoint.open_until is not None:
+        endpoint.open_until = min(endpoint.open_until, now(tx))
+    delivery = lock(tx, Delivery, delivery_id)
     if delivery.status != DeliveryStatus.PENDING:
         delivery.transition_to(DeliveryStatus.PENDING)
     delivery.due_at = now(tx)

@@ -27,7 +27,13 @@ def main_group() -> None:
 
 def main() -> None:
     """The entry point: errors a person can act on end in one sentence and exit status 1."""
-    from gateway.cli import listen, merchants, operations, processes  # noqa: F401 - for commands
+    from gateway.cli import (  # noqa: F401 - they add commands
+        callbacks,
+        listen,
+        merchants,
+        operations,
+        processes,
+    )
 
     read_demo_env()
     try:

@@ -2,81 +2,40 @@
 
 import re
 import sys
-import time
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
+from gateway.cli.following import ACTOR, follow, missing, timeout_option
 from gateway.health import OWING
 from gateway.kernel import runs
 from gateway.kernel.db import held, now, transaction
-from gateway.kernel.heartbeats import alive
-from gateway.kernel.runs import Run, RunStatus
+from gateway.kernel.runs import RunStatus
 from gateway.payments.models import PaymentStatus, Resolution
 from gateway.settings import settings
 from gateway.settlement import review as reviews
 
-ACTOR = "operator:cli"
-LOOK_SECONDS = 0.3
+SLOW = "Stripe has not answered for all of them yet; the run goes on. See /readyz."
 FARTHEST = 10 * 366 * 86400  # seconds that one move may take the clock
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @main_group.command()
-@click.option(
-    "--timeout",
-    type=click.IntRange(min=0),
-    default=300,
-    show_default=True,
-    help="Give up watching after SECONDS.",
-)
+@timeout_option
 @json_option
 def reconcile(timeout: int, as_json: bool) -> None:
     """Ask Stripe about every payment that is not at an end, and wait for the answers."""
     with transaction(actor=ACTOR) as tx:
         run_id = runs.start(tx, "reconcile").id
-    run = _follow(run_id, timeout, quiet=as_json)
+    run = follow(run_id, timeout, words="Asking Stripe", quiet=as_json)
     result = {"run": run.id, "status": run.status, "checked": run.done, "total": run.total}
     if run.status != RunStatus.SUCCEEDED:
-        result["error"] = run.error or _missing()
+        result["error"] = run.error or missing(queues=("clock", "stripe"), otherwise=SLOW)
     show(result, as_json=as_json)
     sys.exit(0 if run.status == RunStatus.SUCCEEDED else 1)
-
-
-def _follow(run_id: str, timeout: int, *, quiet: bool) -> Run:
-    deadline = time.monotonic() + timeout
-    bar = (TextColumn("Asking Stripe"), BarColumn(), MofNCompleteColumn())
-    with Progress(*bar, console=Console(stderr=True), disable=quiet) as progress:
-        shown = progress.add_task("", total=None)
-        while True:
-            with transaction(actor=ACTOR) as tx:
-                run = tx.get_one(Run, run_id)
-            progress.update(shown, total=run.total, completed=run.done)
-            if run.status != RunStatus.PENDING or time.monotonic() > deadline:
-                return run
-            time.sleep(LOOK_SECONDS)
-
-
-def _missing() -> str:
-    """Why a run may not have ended: what should be alive and is not."""
-    with transaction(actor=ACTOR) as tx:
-        living = alive(tx)
-    kinds = {pulse.queue or pulse.kind for pulse in living if pulse.ok}
-    wanted = {
-        "relay": "the relay (gateway relay)",
-        "clock": "a worker for the queue clock",
-        "stripe": "a worker for the queue stripe",
-        "broker": "the broker",
-    }
-    missing = [words for kind, words in wanted.items() if kind not in kinds]
-    if missing:
-        return f"Not running: {', '.join(missing)}. The run goes on once they do."
-    return "Stripe has not answered for all of them yet; the run goes on. See /readyz."
 
 
 @main_group.command()

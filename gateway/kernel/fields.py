@@ -5,6 +5,8 @@ as JSON Schema, in `described`: the API's description is made of that, and must 
 """
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields
@@ -125,6 +127,39 @@ class Time(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+_INSTANT = (
+    r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+
+
+class Instant(Time):
+    """A time that is sent: RFC 3339 with its offset, since without one it would be a guess."""
+
+    described: ClassVar[dict[str, Any]] = {"pattern": f"^{_INSTANT}$"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        return instant(value)
+
+
+def instant(value: Any) -> datetime:
+    """In UTC. Raises `ValidationError`."""
+    if isinstance(value, str) and re.fullmatch(_INSTANT, value):
+        with suppress(ValueError):  # as for February 30
+            return datetime.fromisoformat(value).astimezone(UTC)
+    raise ValidationError("Must be a time with its offset, such as 2026-01-31T09:30:00Z.")
+
+
+class Flag(fields.Boolean):
+    """A JSON boolean, and nothing that looks like one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
 
 
 class Limit(fields.Integer):

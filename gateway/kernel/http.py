@@ -10,9 +10,10 @@ Routes are declared with `read`, `write` and `receive`; there is no other way in
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import wraps
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from flask import Blueprint, Response, request
@@ -73,7 +74,7 @@ class Declared:
     accepts: Schema | None = None
     query: Schema | None = None
     waits: bool = False
-    also: tuple[int, ...] = ()
+    also: Mapping[int, str] = field(default_factory=dict)
     refuses: tuple[type[GatewayError], ...] = ()
 
 
@@ -127,14 +128,15 @@ class Api(Blueprint):
         returns: Schema,
         accepts: Schema | None = None,
         status: int = 200,
-        also: tuple[int, ...] = (),
+        also: Mapping[int, str] = MappingProxyType({}),
         method: str = "POST",
         shows_secret: bool = False,
         refuses: tuple[type[GatewayError], ...] = (),
     ) -> Callable[[Route], Route]:
         """Declare a change. The route gets `(tx, caller, body, **path)`.
 
-        `also` are the statuses of its `Reply`s, `refuses` the errors that other routes have not.
+        `also` are the statuses of its `Reply`s and what they mean, `refuses` the errors that other
+        routes have not.
         """
 
         def declare(route: Route) -> Route:

@@ -59,7 +59,8 @@ class Answer:
 
 
 def fingerprint(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(parts, sort_keys=True, default=datetime.isoformat)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def once(

@@ -114,14 +114,14 @@ class Stateful:
         if get_history(self, "_status").has_changes():
             self._session().flush()  # the database guards each arrow, so it must see each
         self._status = status
-        self._apply(changes, before=before, tells=tells)
+        self._changed(self._apply(changes), before=before, tells=tells)
 
-    def _apply(self, changes: dict[str, Any], *, before: str, tells: str | None) -> None:
+    def _apply(self, changes: dict[str, Any]) -> Session:
         tx = self._session()
         for name, value in changes.items():
             setattr(self, name, value)
         self.updated_at = now(tx)
-        self._changed(tx, before=before, tells=tells)
+        return tx
 
     def _session(self) -> Session:
         tx = object_session(self)
@@ -141,15 +141,22 @@ class Recorded(Stateful):
     merchant_id: Mapped[str]
     livemode: Mapped[bool]
 
-    def record(self, type: str, **changes: Any) -> None:
-        """Apply `changes` that move no status, and write them down as an event of `type`."""
-        self._apply(changes, before=self._status, tells=type)
+    def record(self, type: str, **changes: Any) -> str:
+        """Apply `changes` that move no status, and write them down as an event of `type`.
+
+        Returns the event's id.
+        """
+        return self._tell(self._apply(changes), type, before=self._status)
 
     def _changed(self, tx: Session, *, before: str | None, tells: str | None) -> None:
+        self._tell(tx, tells or self._event_type(tx, before), before=before)
+
+    def _tell(self, tx: Session, type: str, *, before: str | None) -> str:
+        event_id = new_id("evt")
         events.record(
             tx,
-            id=new_id("evt"),
-            type=tells or self._event_type(tx, before),
+            id=event_id,
+            type=type,
             subject_id=self.id,
             merchant_id=self.merchant_id,
             livemode=self.livemode,
@@ -160,6 +167,7 @@ class Recorded(Stateful):
             data=self.SCHEMA.dump(self),
             created_at=now(tx),
         )
+        return event_id
 
     def _event_type(self, tx: Session, before: str | None) -> str:
         """`<kind>.created`, then `<kind>.<status>` on the first entry and `.updated` on others:

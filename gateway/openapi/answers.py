@@ -27,7 +27,6 @@ WITH_KEY = (IdempotencyKeyInUse, IdempotencyKeyReused)
 IN_A_WHILE = (IdempotencyKeyInUse.status, RateLimited.status, Unavailable.status)
 
 MEANINGS = {200: "As it is now.", 201: "Made.", 202: "Taken; it happens in a moment."}
-ALREADY = "It was there already, with the same content."
 
 REQUEST_ID = {"Request-Id": {"$ref": "#/components/headers/Request-Id"}}
 RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
@@ -92,8 +91,7 @@ def of(declared: Declared, *, shape: Json, named: bool) -> Json:
     headers = REQUEST_ID | (REPLAYED if declared.method == "POST" else {})
     headers |= RETRY_AFTER if declared.waits else {}
     found: dict[int, Json] = {}
-    for status in (declared.status, *declared.also):
-        meaning = ALREADY if status in declared.also else MEANINGS[status]
+    for status, meaning in {declared.status: MEANINGS[declared.status], **declared.also}.items():
         found[status] = {
             "description": meaning,
             "headers": headers,

@@ -20,7 +20,7 @@ api = Api("orders", authenticate=by_secret)
     accepts=OrderCreate(),
     returns=OrderSchema(),
     status=201,
-    also=(200,),
+    also={200: "It was there already, with the same content."},
     refuses=(service.DuplicateOrder, OutOfStock),
 )
 def create_order(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Order]:

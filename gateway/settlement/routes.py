@@ -31,7 +31,7 @@ api = Api("settlement", authenticate=by_secret)
     accepts=PaymentCreate(),
     returns=PaymentCreated(),
     status=201,
-    also=(200,),
+    also={200: "It was there already, with the same parameters."},
     shows_secret=True,
     refuses=(
         NotFound,
@@ -56,7 +56,7 @@ def create_payment(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[P
     "/payments/<payment_id>/cancel",
     returns=PaymentSchema(),
     status=202,
-    also=(200,),
+    also={200: "It was cancelled already."},
     refuses=(NotFound, PaymentNotCancellable, CapturePending),
 )
 def cancel_one_payment(
@@ -91,7 +91,7 @@ def retry_payment(tx: Session, caller: Caller, _: dict[str, Any], payment_id: st
     accepts=OrderCancel(),
     returns=OrderSchema(),
     status=202,
-    also=(200,),
+    also={200: "It was cancelled already."},
     refuses=(NotFound, CapturePending),
 )
 def cancel_one_order(tx: Session, caller: Caller, body: dict[str, Any], name: str) -> Reply[Order]:

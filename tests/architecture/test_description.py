@@ -5,6 +5,7 @@ import json
 import pytest
 import schemathesis
 
+import gateway.cli.operations  # noqa: F401 - its errors are among them
 from gateway.app import create_app
 from gateway.kernel.errors import all_errors
 from gateway.kernel.fields import Strict

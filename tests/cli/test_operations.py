@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tests_support import forget
 
 from gateway import cli
-from gateway.cli import main_group, merchants, operations, processes  # noqa: F401 - for commands
+from gateway.cli import following, main_group, merchants, operations, processes  # noqa: F401 - for commands
 from gateway.kernel.db import transaction
 from gateway.kernel.heartbeats import Pulse, beat
 from gateway.migrations import head
@@ -35,7 +35,7 @@ def payment(client, shop, stripe):
 
 def test_reconciling_shows_how_it_went(payment, drain, monkeypatch):
     drain()
-    monkeypatch.setattr(operations, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.05)
     done = threading.Event()
 
     def keep_working():

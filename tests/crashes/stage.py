@@ -138,8 +138,10 @@ class World:
         """A look at the very moment, before anybody repairs anything."""
         with self.points.mute():
             self.broken += outcome.promises(self)
-        if _post_was_lost(self.points.seen):
-            self.lost_posts = range(self.lost_posts.stop, self.lost_posts.stop + 1)
+            unwritten = outcome.unwritten_posts(self)
+        seen = self.points.seen
+        flying = seen.count("callback post before") - seen.count("callback post after")
+        self.lost_posts = range(unwritten + flying + 1)
 
     def quiet(self) -> None:
         """Leases run out, and passes go on until there is nothing left to do."""
@@ -169,16 +171,6 @@ def quiet_relay(send: Callable[[list[Hint]], None]) -> Relay:
     return relay
 
 
-def _post_was_lost(seen: list[str]) -> bool:
-    """Whether the last post was made but its attempt not committed."""
-    for name in reversed(seen):
-        if name == "callback post after":
-            return True
-        if name == "task:callbacks.deliver after commit":
-            return False
-    return False
-
-
 Play = Callable[[World], None]
 Trouble = Callable[[World], Callable[[str], None]]
 IDLE_PASS = tuple(
@@ -195,8 +187,9 @@ def stands_still(world: World) -> Callable[[str], None]:
     """The process sleeps; its lease runs out, others do what is due, and then it goes on."""
 
     def sleep(_: str) -> None:
-        world.lost_posts = range(2)  # its own post may have been in vain
         with world.points.mute():
+            # What it has in its hands is posted by others, and then by itself, in vain.
+            world.lost_posts = range(1 + outcome.leased_deliveries())
             world.quiet()
 
     return sleep

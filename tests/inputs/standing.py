@@ -4,7 +4,7 @@ The routes are read from the application, so that a new one is covered as soon a
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -82,7 +82,12 @@ class Standing:
 
     def _furnish(self) -> None:
         hook = {"url": "http://127.0.0.1:1/hook", "events": ["*"]}
-        assert self.call("POST", "/webhook-endpoints", json=hook).status_code == 201
+        made = self.call("POST", "/webhook-endpoints", json=hook)
+        assert made.status_code == 201
+        replay = f"/webhook-endpoints/{made.json['id']}/replay"
+        asked = self.call("POST", replay, json={"since": "2025-01-31T09:30:00Z"})
+        assert asked.status_code == 202
+        self.replay = asked.json["id"]
         body = {"order_id": "standing-1"} | PLAIN
         assert self.call("POST", "/payments", json=body).status_code == 201
         assert self.call("PUT", "/inventory/teapot", json={"on_hand": 100_000}).status_code == 200
@@ -122,7 +127,8 @@ class Standing:
             return route.at(self.below[kind])
         rows = self.call("GET", f"/{kind}").json["data"]
         assert rows, f"there is none of {kind}: furnish it"
-        return route.at(rows[-1].get("id") or rows[-1]["sku"])
+        path = route.path.replace("{replay_id}", self.replay)
+        return replace(route, path=path).at(rows[-1].get("id") or rows[-1]["sku"])
 
     def fresh_path(self, route: Route) -> str:
         """The route's path to something that takes it, since not everything does so twice."""
@@ -130,7 +136,10 @@ class Standing:
             return route.at(self.call("POST", "/orders", json=PLAIN).json["id"])
         if route.path == "/payments/{payment_id}/refunds":
             return route.at(self.paid())
-        return self.standing_path(route)
+        path = self.standing_path(route)
+        if path.endswith("/disable"):
+            self.call("POST", f"{path.removesuffix('disable')}enable")
+        return path
 
     def delete(self, route: Route, made: Any) -> None:
         """Take away what a call has made, where it can be: of some things there may be few."""

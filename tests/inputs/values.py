@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from gateway.callbacks.feed_schemas import SequenceNumber, TypeNames
-from gateway.kernel.fields import Limit, Metadata, Text
+from gateway.kernel.fields import Flag, Instant, Limit, Metadata, Text
 from gateway.kernel.money import MAX_AMOUNT, Currency
 
 COMBINING = "e" + "\u0301" * 8_000
@@ -34,6 +34,38 @@ NOT_METADATA = [
     *({"\ud800": "a"}, {"a": "\udfff"}, {"": "a"}, {"k" * 41: "a"}, {"a": "v" * 501}),
     *({f"k{n}": "" for n in range(51)}, {f"k{n}": "" for n in range(5_000)}, {"a": COMBINING}),
 ]
+NOT_A_BOOLEAN = ["true", "false", "", 0, 1, 1.0, "yes", "on", [], {}, [True]]
+NOT_AN_INSTANT = [
+    *(
+        0,
+        1769851800,
+        True,
+        [],
+        {},
+        "",
+        "now",
+        "2h",
+        "2026-01-31",
+        "2026-01-31T09:30:00",
+        "09:30:00Z",
+    ),
+    *("2026-01-31 09:30:00Z", "2026-01-31T09:30Z", "2026-01-31t09:30:00z", "2026-1-31T9:30:00Z"),
+    *(
+        "2026-02-30T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-01-31T24:00:00Z",
+        "2026-W05-6T00:00:00Z",
+    ),
+    *("2026-01-31T09:30:60Z", "2026-01-31T09:30:00.1234567Z", "2026-01-31T09:30:00+24:00"),
+    *("2026-01-31T09:30:00Z ", "2026-01-31T09:30:00Z\n", "２０２６-01-31T09:30:00Z", "\u0000"),  # noqa: RUF001
+    *(
+        "0000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "-2026-01-31T09:30:00Z",
+        "infinity",
+        COMBINING,
+    ),
+]
 NOT_A_LIST = [5, True, "", "a", {}, {"0": "a"}, [None], [[]], [5], [True], [{"a": 1}] * 2_000]
 
 # Nothing here is dangerous where it is kept and shown as text; and it has to come back as it was.
@@ -50,6 +82,10 @@ def wrong(field: Any) -> list[Any]:
     found: list[Any] = [] if field.allow_none else [None]
     if isinstance(field, Currency):
         return found + NOT_TEXT + NOT_A_CURRENCY
+    if isinstance(field, Flag):
+        return found + NOT_A_BOOLEAN
+    if isinstance(field, Instant):
+        return found + NOT_AN_INSTANT
     if isinstance(field, fields.Integer):
         beyond = OUT_OF_RANGE[1:] if getattr(field, "minimum", 1) == 0 else OUT_OF_RANGE
         return found + NOT_A_NUMBER + beyond

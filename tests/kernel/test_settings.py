@@ -62,6 +62,7 @@ def test_every_fault_is_named_at_once(read):
         GATEWAY_POLL_SECONDS="0",
         GATEWAY_RECONCILE_PER_SECOND="many",
         GATEWAY_STRIPE_TIMEOUT="-1",
+        GATEWAY_DELIVERIES_KEPT_DAYS="0",
         REDIS_URL="http://redis",
         STRIPE_API_BASE="ftp://stripe",
     )
@@ -77,11 +78,12 @@ def test_every_fault_is_named_at_once(read):
         "GATEWAY_POLL_SECONDS",
         "GATEWAY_RECONCILE_PER_SECOND",
         "GATEWAY_STRIPE_TIMEOUT",
+        "GATEWAY_DELIVERIES_KEPT_DAYS",
         "REDIS_URL",
         "STRIPE_API_BASE",
     ):
         assert f"{name}: " in message
-    assert "12 to mend" in message
+    assert "13 to mend" in message
 
 
 def test_no_secret_is_shown_in_a_refusal(read):

@@ -10,7 +10,13 @@ from jsonschema_rs import validator_for
 from marshmallow import ValidationError
 
 from gateway.app import create_app
-from gateway.callbacks.schemas import EndpointCreate, EndpointPatch
+from gateway.callbacks.replay_schemas import ReplayCreate
+from gateway.callbacks.schemas import (
+    EndpointCreate,
+    EndpointDisable,
+    EndpointPatch,
+    SecretRotate,
+)
 from gateway.merchants.schemas import MerchantPatch
 from gateway.openapi.document import document
 from gateway.orders.schemas import OrderCreate
@@ -96,6 +102,21 @@ BODIES = {
     "createPayment": ("/api/v1/payments", "POST", PaymentCreate),
     "createEndpoint": ("/api/v1/webhook-endpoints", "POST", EndpointCreate),
     "changeEndpoint": ("/api/v1/webhook-endpoints/{endpoint_id}", "PATCH", EndpointPatch),
+    "rotateSecret": (
+        "/api/v1/webhook-endpoints/{endpoint_id}/rotate-secret",
+        "POST",
+        SecretRotate,
+    ),
+    "disableEndpoint": (
+        "/api/v1/webhook-endpoints/{endpoint_id}/disable",
+        "POST",
+        EndpointDisable,
+    ),
+    "replayEndpoint": (
+        "/api/v1/webhook-endpoints/{endpoint_id}/replay",
+        "POST",
+        ReplayCreate,
+    ),
     "changeMerchant": ("/api/v1/merchant", "PATCH", MerchantPatch),
 }
 
@@ -155,6 +176,14 @@ def whole_numbers(value):
         ("PaymentCreate", {"order_id": "pay_" + "0" * 26}),
         ("EndpointCreate", {"url": "http://shop.example/hooks"}),
         ("EndpointCreate", {"url": "https://shop.example/hooks", "events": []}),
+        ("SecretRotate", {"overlap_seconds": 604_801}),
+        ("SecretRotate", {"overlap_seconds": None}),
+        ("EndpointDisable", {"reason": ""}),
+        ("ReplayCreate", {}),
+        ("ReplayCreate", {"since": "2026-01-31T09:30:00"}),
+        ("ReplayCreate", {"since": "2026-01-31T09:30:00Z", "until": None}),
+        ("ReplayCreate", {"since": "2026-01-31T09:30:00Z", "status": "lost"}),
+        ("ReplayCreate", {"since": "2026-01-31T09:30:00Z", "dry_run": "true"}),
         ("MerchantPatch", {"allowed_origins": ["https://shop.example/"]}),
     ],
 )
@@ -200,11 +229,27 @@ def test_answers_are_as_described(shows, shop, drain):
     shows("GET", f"/webhook-deliveries/{delivery['id']}", "/webhook-deliveries/{delivery_id}")
     rule = "/webhook-deliveries/{delivery_id}/retry"
     shows("POST", f"/webhook-deliveries/{delivery['id']}/retry", rule)
+    check_upkeep(shows, f"/webhook-endpoints/{endpoint['id']}", "/webhook-endpoints/{endpoint_id}")
     shows("DELETE", f"/webhook-endpoints/{endpoint['id']}", "/webhook-endpoints/{endpoint_id}")
     assert shows("POST", "/orders", json=ORDER).status_code == 200
     assert shows("POST", "/orders", json=ORDER | {"amount": 1}).status_code == 409
     assert shows("POST", "/orders", json={}).status_code == 422
     assert shows("GET", "/orders/none", "/orders/{name}").status_code == 404
+
+
+def check_upkeep(shows, path, rule):
+    """An endpoint's other calls; each answer is held against its description."""
+    time = {"since": "2025-01-31T09:30:00Z"}
+    shows("POST", f"{path}/rotate-secret", f"{rule}/rotate-secret")
+    shows("POST", f"{path}/test", f"{rule}/test")
+    counted = shows("POST", f"{path}/replay", f"{rule}/replay", json=time | {"dry_run": True})
+    assert counted.status_code == 200
+    replay = shows("POST", f"{path}/replay", f"{rule}/replay", json=time).json["id"]
+    shows("GET", f"{path}/replays", f"{rule}/replays")
+    shows("GET", f"{path}/replays/{replay}", f"{rule}/replays/{{replay_id}}")
+    shows("POST", f"{path}/disable", f"{rule}/disable")
+    assert shows("POST", f"{path}/test", f"{rule}/test").status_code == 409
+    shows("POST", f"{path}/enable", f"{rule}/enable")
 
 
 def test_it_is_made_once(database, monkeypatch):

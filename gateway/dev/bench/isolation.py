@@ -11,11 +11,8 @@ from gateway.dev.bench.receiver import host
 from gateway.dev.walk import wait_for
 
 ENDPOINTS, HANGING_EACH = 200, 10
-PER_SECOND, SECONDS, BEAT = (
-    100,
-    25,
-    0.1,
-)  # longer than the 15 s after which a hanging one is given up
+# Longer than the 15 s after which a hanging one is given up.
+PER_SECOND, SECONDS, BEAT, LONGEST = 100, 25, 0.1, 60.0
 MAKE = """
 INSERT INTO events (id, type, subject_id, merchant_id, livemode, to_status, actor, data, created_at)
 SELECT 'evt_' || %(name)s || n, 'payment.created', 'pay_' || n, 'mer_' || n %% %(endpoints)s, false,

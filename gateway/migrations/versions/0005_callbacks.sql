@@ -26,9 +26,10 @@ CREATE INDEX callback_deliveries_lane_idx
 CREATE INDEX callback_deliveries_open_idx
     ON callback_deliveries (merchant_id, livemode, id)
     WHERE status <> 'delivered';
--- For pruning by age; next to nothing to keep up, since rows come in order of time.
-CREATE INDEX callback_deliveries_age_idx ON callback_deliveries USING brin (created_at);
-CREATE INDEX callback_attempts_age_idx ON callback_attempts USING brin (started_at);
+-- What was told of one kind is found however seldom it happens: 0.1 ms instead of 0.2 s in a million
+-- deliveries, for some 4 us and 440 bytes of log with each delivery, which costs 100 us and 2.6 KB.
+CREATE INDEX callback_deliveries_type_idx
+    ON callback_deliveries (merchant_id, livemode, event_type, id);
 
 -- A run may be about a row, and be told what to do.
 ALTER TABLE runs ADD COLUMN subject_id text;
