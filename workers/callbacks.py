@@ -29,7 +29,7 @@ class Pump:
     def __init__(self) -> None:
         self.called = threading.Event()
         self.stopped = threading.Event()
-        self.turn = threading.Lock()
+        self.turn = threading.RLock()  # a signal may come while this thread has it
         self.free: list[Engine] = []
         self.running: list[Engine] = []
 

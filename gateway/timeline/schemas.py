@@ -24,9 +24,12 @@ class Entry(Resource):
 
 
 class Next(Resource):
-    """One thing that will happen by itself."""
+    """One thing that is still to happen."""
 
-    at = Time()
+    at = Time(
+        allow_none=True,
+        metadata={"description": "Null for what waits until somebody enables an endpoint."},
+    )
     what = fields.String(metadata={"description": "The task that will run."})
     why = fields.String()
 

@@ -5,13 +5,13 @@ and the last entry say that all is quiet.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from gateway.callbacks.models import Attempt, Delivery
+from gateway.callbacks.models import Attempt, Delivery, DeliveryStatus, Endpoint
 from gateway.captures.models import Capture
 from gateway.disputes.models import Dispute
 from gateway.kernel.events import Event
@@ -23,6 +23,7 @@ from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent
 
 LONGEST = 500
+LATEST = datetime.max.replace(tzinfo=UTC)  # after all that has a time
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Next:
-    at: datetime
+    at: datetime | None
     what: str
     why: str
 
@@ -68,7 +69,7 @@ def of(tx: Session, caller: Caller, payment_id: str) -> Timeline:
         needs_attention=_attention(tx, payment),
         entries=entries[-LONGEST:],
         truncated=len(entries) > LONGEST,
-        next=sorted(_next(tx, payment, subjects), key=lambda step: step.at),
+        next=sorted(_next(tx, payment, subjects), key=lambda step: step.at or LATEST),
     )
 
 
@@ -158,19 +159,40 @@ def _next(tx: Session, payment: Payment, subjects: tuple[str, ...]) -> list[Next
             why = f"Ask Stripe for {row.KIND} {row.id}." + _tried(row.attempts)
             at = max(row.due_at, row.leased_until or row.due_at)
             steps.append(Next(at, f"{row.KIND}s.submit", why))
+    return steps + _deliveries(tx, subjects) + _lanes(tx, subjects)
+
+
+def _deliveries(tx: Session, subjects: tuple[str, ...]) -> list[Next]:
     when = func.greatest(Delivery.due_at, Delivery.leased_until)
-    waiting = (
-        select(Delivery, when)
-        .join(Event, Event.id == Delivery.event_id)
-        .where(Event.subject_id.in_(subjects), Delivery.due_at.is_not(None))
-        .order_by(when)
-        .limit(LONGEST)
-    )
-    for delivery, at in tx.execute(waiting):
-        attempt = _attempt(delivery.attempted + 1)
-        why = f"Tell {delivery.endpoint_id} of {delivery.event_type}, {attempt}."
-        steps.append(Next(at, "callbacks.deliver", why))
+    waiting = _pending(subjects).add_columns(when).where(Delivery.due_at.is_not(None))
+    return [
+        Next(at, "callbacks.deliver", f"Tell {delivery.endpoint_id} of {_what(delivery)}.")
+        for delivery, _, at in tx.execute(waiting.order_by(when).limit(LONGEST))
+    ]
+
+
+def _lanes(tx: Session, subjects: tuple[str, ...]) -> list[Next]:
+    """What waits for its endpoint: for its circuit to close, its turn, or somebody to enable it."""
+    waiting = _pending(subjects).where(Delivery.due_at.is_(None)).order_by(Delivery.id)
+    steps = []
+    for delivery, endpoint in tx.execute(waiting.limit(LONGEST)):
+        why = endpoint.disabled_message or endpoint.last_error or "It takes no more at once."
+        told = f"Tell {endpoint.id}, which is not sent to now, of {_what(delivery)}. {why}"
+        steps.append(Next(endpoint.due_at, "callbacks.tend", told))
     return steps
+
+
+def _pending(subjects: tuple[str, ...]) -> Any:
+    return (
+        select(Delivery, Endpoint)
+        .join(Event, Event.id == Delivery.event_id)
+        .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+        .where(Event.subject_id.in_(subjects), Delivery.status == DeliveryStatus.PENDING)
+    )
+
+
+def _what(delivery: Delivery) -> str:
+    return f"{delivery.event_type}, {_attempt(delivery.attempted + 1)}"
 
 
 def _attempt(number: int) -> str:

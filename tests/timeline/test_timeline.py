@@ -201,3 +201,24 @@ def test_anothers_payment_has_no_story(client, new_shop, payment):
     )
 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+def test_a_callback_that_waits_for_its_endpoint_says_for_what(
+    client, shop, payment, receiver, drain
+):
+    made = receiver.register(client, shop, events=["payment.created"])
+    path = f"/api/v1/webhook-endpoints/{made['id']}/disable"
+    client.post(path, json={"reason": "We are moving."}, headers=shop.headers)
+    drain(only="callbacks.")
+    another = client.post(
+        "/api/v1/payments",
+        json={"order_id": "R-2", "amount": 500, "currency": "EUR"},
+        headers=shop.headers,
+    ).json
+    drain(only="callbacks.")
+
+    told = timeline(client, shop, another)["next"]
+    (step,) = [step for step in told if step["what"] == "callbacks.tend"]
+    assert step["at"] is None
+    assert told[-1] == step
+    assert "We are moving." in step["why"]

@@ -17,7 +17,10 @@ QUEUES = ("stripe", "callbacks", "clock")
 FIXED = ("alembic_version", "transitions", "merchants", "api_keys")
 
 
-OWING = ("payments", "captures", "refunds", "orders", "runs", "callback_deliveries")
+OWING = (
+    *("payments", "captures", "refunds", "orders", "runs"),
+    *("callback_deliveries", "callback_endpoints"),
+)
 IS_OWED = " UNION ALL ".join(
     f"SELECT 1 FROM {table} WHERE due_at <= gateway_now()"
     " AND (leased_until IS NULL OR leased_until <= gateway_now())"
