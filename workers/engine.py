@@ -129,7 +129,9 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds to wait for something to end: not long while something waits for its turn."""
-        return 0.01 if self.waiting else LOOK_SECONDS
+        if self.waiting:
+            return 0.01
+        return LOOK_SECONDS if self.transfers else 0.0
 
     def _write_down(self, ended: Sequence[tuple[Taken, Result]]) -> None:
         if not ended:
