@@ -5,23 +5,12 @@ import socket
 import threading
 import time
 
-import pytest
 from tests_support import forget
 
 from gateway.callbacks import delivery, transfers
 from gateway.settings import RETRY_INTERVALS
 
-ORDER = {"currency": "EUR", "amount": 500}
-
-
-@pytest.fixture
-def order(client, shop):
-    """Make one order, which is one event."""
-
-    def make(**fields):
-        return client.post("/api/v1/orders", json=ORDER | fields, headers=shop.headers).json
-
-    return make
+from .conftest import ORDER
 
 
 def deliveries(client, shop, **query):
