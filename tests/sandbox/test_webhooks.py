@@ -1,6 +1,7 @@
 """Webhooks: signed, repeated until confirmed, and lost or doubled on request."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -107,13 +108,12 @@ def test_duplicates_arrive_twice(sandbox: Server, receiver: Receiver):
 
 def test_delays_are_kept(sandbox: Server, receiver: Receiver):
     sandbox.lever("PUT", "faults", {"delay_webhooks_s": 0.5})
-    slow = expire(sandbox)
-    sandbox.lever("PUT", "faults", {"delay_webhooks_s": 0})
-    quick = expire(sandbox)
+    began = time.monotonic()
 
-    until(lambda: receiver.about(quick))
-    assert not receiver.about(slow)
-    until(lambda: receiver.about(slow))
+    id = expire(sandbox)
+
+    until(lambda: receiver.about(id))
+    assert time.monotonic() - began >= 0.5
 
 
 def test_reordering_still_delivers_everything(sandbox: Server, receiver: Receiver):
