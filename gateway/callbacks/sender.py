@@ -156,6 +156,7 @@ _OPTIONS = {
     pycurl.USERAGENT: USER_AGENT,
     pycurl.CONNECTTIMEOUT: CONNECT_SECONDS,
     pycurl.NOSIGNAL: 1,
+    pycurl.DNS_CACHE_TIMEOUT: 0,
     pycurl.FOLLOWLOCATION: 0,
     pycurl.PROXY: "",
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
