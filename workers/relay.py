@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from kombu import exceptions
-from sqlalchemy import ColumnElement, and_, bindparam, literal, select, union_all
+from sqlalchemy import ColumnElement, DateTime, and_, func, literal, null, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -31,7 +30,7 @@ from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import refuse_wrong_role, transaction
 from gateway.kernel.due import is_due
 from gateway.kernel.events import number_new
-from gateway.kernel.heartbeats import EVERY_SECONDS, Pulse, alive, beat
+from gateway.kernel.heartbeats import EVERY_SECONDS, Heartbeat, Pulse, beat, is_alive
 from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
@@ -49,6 +48,8 @@ BUSY_SECONDS = 0.01  # so that a pass finds more than one thing to do
 ERROR_SECONDS = 1.0
 # A hint that nobody took up in this time was lost, or its queue is long: say it again.
 REPEAT_SECONDS = 5.0
+# What claims for itself looks again by itself for longer than this.
+CALL_AGAIN_SECONDS = 1.0
 HINTS_PER_SLOT = 2
 OVERDUE_EVERY_SECONDS = 30.0
 
@@ -56,6 +57,8 @@ log = logs.get_logger(__name__)
 
 # Task name, id, and when it fell due: a row that was served and is due again is news.
 Hint = tuple[str, str, datetime | None]
+ALL = "all"  # instead of an id
+_NEVER = null().cast(DateTime(timezone=True)).label("due_at")
 Send = Callable[[list[Hint]], None]
 
 
@@ -63,7 +66,8 @@ Send = Callable[[list[Hint]], None]
 class Owed:
     """Rows that make a task necessary when they are due.
 
-    With `at_once` one message stands for all that are due: the task claims for itself.
+    With `at_once` one message stands for all that are due, and for those that will be in the next
+    second: the task claims for itself, and looks again for longer than that.
     """
 
     task: str
@@ -71,10 +75,6 @@ class Owed:
     model: Any
     when: ColumnElement[bool] | None = None
     at_once: bool = False
-
-    def most(self, slots: int) -> int:
-        """How many to hint, when the living workers of the queue can hold that many."""
-        return min(slots, 1) if self.at_once else HINTS_PER_SLOT * slots
 
 
 OWED = (
@@ -117,15 +117,9 @@ class Relay:
             return span[1] - span[0] + 1
 
     def due(self) -> list[Hint]:
-        """What is due now, of each kind about twice what its queue's living workers can hold."""
+        """What is due now, as many of each kind as its queue's living workers can take up soon."""
         with transaction(actor="relay:due") as tx:
-            living = alive(tx)
-            slots = Counter[str]()
-            for pulse in living:
-                slots[pulse.queue or ""] += pulse.slots
-            # Where nobody would take it, a message now only makes a longer queue later.
-            most = {owed.task: owed.most(slots[owed.queue]) for owed in OWED}
-            found = tx.connection().execute(_oldest(), most)
+            found = tx.connection().execute(_oldest())
             return [tuple(row) for row in found] + self._overdue(tx)
 
     def _overdue(self, tx: Session) -> list[Hint]:
@@ -136,14 +130,18 @@ class Relay:
 
     def fresh(self, hints: Iterable[Hint]) -> list[Hint]:
         """Those not sent in the last seconds."""
-        oldest = time.monotonic() - REPEAT_SECONDS
-        self.sent = {hint: at for hint, at in self.sent.items() if at > oldest}
+        now = time.monotonic()
+        self.sent = {hint: at for hint, at in self.sent.items() if now < at + _repeat_after(hint)}
         return [hint for hint in hints if hint not in self.sent]
+
+
+def _repeat_after(hint: Hint) -> float:
+    return CALL_AGAIN_SECONDS if hint[1] == ALL else REPEAT_SECONDS
 
 
 @cache
 def _oldest() -> Any:
-    """What is due of each kind, the longest due first, at most as many as `:<task>` says.
+    """What is due of each kind, the longest due first, as many as `_most` says.
 
     One statement, built once: a pass looks many times a second.
     """
@@ -152,10 +150,22 @@ def _oldest() -> Any:
 
 def _due(owed: Owed) -> Any:
     table = owed.model.__table__.c
-    rows = select(literal(owed.task).label("task"), table.id, table.due_at)
     due = is_due(owed.model)
-    rows = rows.where(due if owed.when is None else and_(due, owed.when))
-    return select(rows.order_by(table.due_at).limit(bindparam(owed.task)).subquery())
+    where = due if owed.when is None else and_(due, owed.when)
+    rows = select(literal(owed.task).label("task"), table.id, table.due_at)
+    if owed.at_once:
+        rows = select(literal(owed.task).label("task"), literal(ALL).label("id"), _NEVER)
+    rows = rows.where(where).order_by(table.due_at).limit(_most(owed))
+    return select(rows.subquery())
+
+
+def _most(owed: Owed) -> Any:
+    """About twice what its queue's living workers can hold: where nobody would take it, a message
+    now only makes a longer queue later.
+    """
+    slots = func.coalesce(func.sum(Heartbeat.slots), 0)
+    most = func.least(slots, 1) if owed.at_once else HINTS_PER_SLOT * slots
+    return select(most).where(is_alive(), Heartbeat.queue == owed.queue).scalar_subquery()
 
 
 def publish(hints: list[Hint]) -> None:

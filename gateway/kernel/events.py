@@ -9,7 +9,7 @@ A transaction's events are written together as it ends: several changes, one sta
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index, event, func, insert, select, text
+from sqlalchemy import Identity, Index, event, insert, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.kernel.crashpoints import crashpoint
@@ -61,6 +61,11 @@ def write_recorded(tx: Session) -> None:
         crashpoint("events after insert")
 
 
+# A statement before the next one, which is to see all that was numbered before the lock was had.
+_LOCK_IF_ANY = text("""
+    SELECT pg_try_advisory_xact_lock(hashtext('relay'))
+    FROM (SELECT FROM events WHERE position IS NULL LIMIT 1) AS fresh
+""")
 _NUMBER = text("""
     WITH fresh AS (
         SELECT seq, merchant_id, livemode FROM events
@@ -87,7 +92,7 @@ def number_new(tx: Session, *, limit: int) -> tuple[int, int] | None:
 
     One at a time: another relay's pass that holds the lock makes this one do nothing.
     """
-    if not tx.scalar(select(func.pg_try_advisory_xact_lock(func.hashtext("relay")))):
+    if not tx.connection().execute(_LOCK_IF_ANY).scalar():
         return None
     positions = tx.scalars(_NUMBER, {"limit": limit}).all()
     return (min(positions), max(positions)) if positions else None

@@ -6,7 +6,7 @@ Rows, not Redis: the web process needs no Redis, and a dead process cannot say t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -47,7 +47,10 @@ def beat(tx: Session, pulse: Pulse) -> None:
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def alive(tx: Session) -> list[Heartbeat]:
+def is_alive() -> ColumnElement[bool]:
     """What was heard of in the last ten seconds."""
-    fresh = Heartbeat.seen_at > func.now() - timedelta(seconds=STALE_SECONDS)
-    return list(tx.scalars(select(Heartbeat).where(fresh).order_by(Heartbeat.name)))
+    return Heartbeat.seen_at > func.now() - timedelta(seconds=STALE_SECONDS)
+
+
+def alive(tx: Session) -> list[Heartbeat]:
+    return list(tx.scalars(select(Heartbeat).where(is_alive()).order_by(Heartbeat.name)))

@@ -74,6 +74,25 @@ def test_a_row_that_was_served_and_is_due_again_is_hinted_at_once(workers, buy, 
     assert len(sent) == 2
 
 
+def test_one_hint_stands_for_all_callbacks_of_a_second(
+    workers, client, shop, receiver, buy, sql, monkeypatch
+):
+    receiver.register(client, shop, events=["payment.created"])
+    workers(queues=("callbacks",))
+    sent = []
+    relay = quiet(sent.extend)
+    for number in range(3):
+        buy(number)
+        relay.run_once()
+    assert sql("SELECT count(*) FROM callback_deliveries") == 3
+    assert names(sent) == [("callbacks.deliver", "all")]
+
+    monkeypatch.setattr(relays, "CALL_AGAIN_SECONDS", 0.0)
+    relay.run_once()
+
+    assert names(sent) == [("callbacks.deliver", "all")] * 2
+
+
 def test_hints_are_no_more_than_about_twice_what_workers_hold(workers, buy):
     workers(slots=2)
     for number in range(10):
