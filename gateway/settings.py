@@ -47,8 +47,8 @@ class Settings:
     callback_ports: tuple[int, ...]
     callback_networks: tuple[str, ...]  # private ones that callbacks may reach all the same
     callback_ca_file: str  # certificates to trust instead of the public ones; empty: those
-    callback_concurrency: int  # callbacks at once from one engine to one endpoint
-    callback_rate: int  # callbacks a second from one engine to one endpoint
+    callback_concurrency: int  # callbacks at once from one worker to one endpoint
+    callback_rate: int  # callbacks a second from one worker to one endpoint
     deliveries_kept_days: int  # what was delivered, and every attempt; what was not stays
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process

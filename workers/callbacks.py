@@ -15,57 +15,50 @@ from workers.app import task
 from workers.engine import Engine
 
 DELIVER, TEND = "callbacks.deliver", "callbacks.tend"
-# While one waits for the database, the other minds its transfers.
-ENGINES = 2
 # A callback in flight has a socket and so has a kept connection; many systems begin with 1,024.
 OPEN_FILES = 8192
+# In a worker the engine looks for itself for a while longer than the relay waits between calls, so
+# that steady work costs no messages.
+LINGER_SECONDS = 2.0
 
 
 class Pump:
-    """The engines of this process, kept with their connections. A task that calls runs a free one;
-    when all run already, they have heard.
-    """
+    """This process's engine, run by the first task that calls, and kept with its connections."""
 
     def __init__(self) -> None:
         self.called = threading.Event()
         self.stopped = threading.Event()
-        self.turn = threading.RLock()  # a signal may come while this thread has it
-        self.free: list[Engine] = []
-        self.running: list[Engine] = []
+        self.turn = threading.Lock()
+        self.engine: Engine | None = None
+        self.linger = 0.0
 
     def run(self) -> None:
-        """Until nothing is due that others do not see to."""
+        """Until nothing is due. Returns at once if another thread is at it: it has heard."""
         self.called.set()
-        while self.called.is_set() and (engine := self._start()):
+        self._wake()
+        while self.called.is_set() and self.turn.acquire(blocking=False):
             try:
-                engine.run()
-            except BaseException:
-                self._end(engine)
-                engine.close()
-                raise
-            self._end(engine)
-            self.free.append(engine)
+                self._run()
+            finally:
+                self.turn.release()
 
-    def _start(self) -> Engine | None:
-        with self.turn:
-            if len(self.running) >= ENGINES:
-                for engine in self.running:
-                    engine.transfers.wake()
-                return None
-            engine = self.free.pop() if self.free else Engine(self.called, self.stopped)
-            self.running.append(engine)
-            return engine
-
-    def _end(self, engine: Engine) -> None:
-        with self.turn:
-            self.running.remove(engine)
+    def _run(self) -> None:
+        engine = self.engine = self.engine or Engine(self.called, self.stopped)
+        try:
+            engine.run(linger=self.linger)
+        except BaseException:
+            self.engine = None
+            engine.close()
+            raise
 
     def stop(self) -> None:
         """Take nothing more; what is on its way ends, in seconds."""
         self.stopped.set()
-        with self.turn:
-            for engine in self.running:
-                engine.transfers.wake()
+        self._wake()
+
+    def _wake(self) -> None:
+        if engine := self.engine:
+            engine.transfers.wake()
 
 
 pump = Pump()
@@ -92,7 +85,8 @@ def tend(endpoint_id: str) -> None:
 
 
 @worker_init.connect
-def _raise_limit(**_: object) -> None:
+def _prepare(**_: object) -> None:
+    pump.linger = LINGER_SECONDS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

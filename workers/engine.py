@@ -2,15 +2,19 @@
 writes down what came of them, for as long as there is work.
 
 A place is filled again as soon as it is free. What an endpoint does not take now goes to its lane,
-so that one which hangs or fails costs the others nothing. Between the statements it is in no
-transaction; killed at any point it loses nothing: claims run out, and what was sent but not
-written down is sent again under the same `webhook-id`.
+so that one which hangs or fails costs the others nothing. One thread minds the transfers, and two
+clerks have the statements, so that nobody waits for the database. Killed at any point it loses
+nothing: claims run out, and what was sent but not written down is sent again under the same
+`webhook-id`.
 """
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway.callbacks import batches, circuit, delivery, lanes
 from gateway.callbacks.batches import Taken
@@ -30,10 +34,23 @@ WAITING = 500  # claimed, for endpoints that have as many in flight as they take
 MOST = 1000  # in flight, with the slow: each has a socket
 # Below this many, the next are let out of an endpoint's lane.
 LOW = 10
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.05  # how often to look for what is due, uncalled
 REMEMBER_SECONDS = 10.0  # longer than what a second allows takes to be had again
 
 log = get_logger(__name__)
+
+
+@dataclass
+class News:
+    """What is to be written down."""
+
+    ended: list[tuple[Taken, Result]] = field(default_factory=list)
+    wanting: set[str] = field(default_factory=set)  # endpoints whose lane may let out more
+    held: list[Taken] = field(default_factory=list)  # into their lanes
+    dropped: list[Taken] = field(default_factory=list)  # their endpoint is gone
+
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.wanting or self.held or self.dropped)
 
 
 class Engine:
@@ -44,74 +61,101 @@ class Engine:
     def __init__(self, called: threading.Event, stopped: threading.Event) -> None:
         self.called, self.stopped = called, stopped
         self.transfers = Transfers()
+        self.clerks = ThreadPoolExecutor(2, thread_name_prefix="callbacks-clerk")
+        self.taking: Future[list[Taken]] | None = None
+        self.writing: Future[dict[str, bool]] | None = None
+        self.asked = 0  # how many are to be taken
+        self.news, self.written = News(), News()  # to be written down, and with a clerk
         self.flows: dict[str, Flow] = {}
         self.crowded: dict[str, Flow] = {}  # those where something waits
         self.fresh: dict[str, tuple[Flow, float]] = {}  # what is flying, and since when
         self.slow: set[str] = set()
+        self.resting = set[str]()  # endpoints whose circuit opened since the last claim
         self.waiting = 0
-        self.forgot_at = 0.0
+        self.looked_at = self.worked_at = self.forgot_at = 0.0
 
-    def run(self) -> None:
-        """Until nothing is due and nothing under way."""
-        while self.called.is_set() or self.waiting or self.transfers:
+    def run(self, *, linger: float = 0.0) -> None:
+        """Until nothing is under way and nothing has been due for `linger` seconds."""
+        self.worked_at = time.monotonic()
+        while self._is_busy() or time.monotonic() - self.worked_at < linger:
             if self.stopped.is_set():
                 self.called.clear()
                 self._give_back()
+                linger = 0.0
             self._pull()
             self._launch()
-            self._write_down(self.transfers.wait(self._patience()))
+            self._land(self.transfers.wait(self._patience()))
+            self._write_down()
             self._mind_the_slow()
             self._forget()
 
     def close(self) -> None:
+        self.clerks.shutdown(wait=False, cancel_futures=True)
         self.transfers.close()
+
+    def _is_busy(self) -> bool:
+        """Whether something is called for, in hand, or with a clerk."""
+        return bool(
+            (self.called.is_set() or self.taking)
+            or (self.waiting or self.transfers)
+            or (self.news or self.writing)
+        )
+
+    def _by_a_clerk(self, work: Callable[..., Any], *args: Any) -> Any:
+        future = self.clerks.submit(work, *args)
+        future.add_done_callback(lambda _: self.transfers.wake())
+        return future
 
     def _pull(self) -> None:
         """Claim what is due, while there is room for a good part of a batch."""
+        if self.taking is not None:
+            if not self.taking.done():
+                return
+            taken, self.taking = self.taking.result(), None
+            if taken:
+                self.worked_at = time.monotonic()
+                self._sort(taken)
+            if len(taken) == self.asked:
+                self.called.set()
+        self.asked = self._room()
+        if self.asked:
+            self.resting.clear()
+            self.taking = self._by_a_clerk(_take, self.asked)
+
+    def _room(self) -> int:
+        """How many to take now: none when it is not time to look, or room for a few only."""
         room = min(
+            BATCH,
             FLYING - len(self.fresh),
             WAITING - self.waiting,
             MOST - len(self.transfers) - self.waiting,
         )
-        if not self.called.is_set() or room < BATCH // 2:
-            return
+        at = time.monotonic()
+        is_time = self.called.is_set() or at - self.looked_at >= LOOK_SECONDS
+        if self.stopped.is_set() or not is_time or room < BATCH // 2:
+            return 0
         self.called.clear()
-        most = min(BATCH, room)
-        with transaction(actor=ACTOR) as tx:
-            taken = batches.take(tx, most)
-        if len(taken) == most:
-            self.called.set()
-        self._sort(taken)
+        self.looked_at = at
+        return room
 
     def _sort(self, taken: Sequence[Taken]) -> None:
         """Each into its flow, its lane or, when its endpoint is gone, out of the world."""
-        held, dropped, at = [], [], time.monotonic()
+        at = time.monotonic()
         for each in taken:
             flow = self.flows.setdefault(each.endpoint_id, Flow())
             flow.has_lane = flow.has_lane or each.has_lane
             if each.endpoint_status == EndpointStatus.DELETED:
-                dropped.append(each)
-            elif circuit.lets_through(
-                each.endpoint_status, each.open_until, each.at
-            ) and flow.takes(each):
+                self.news.dropped.append(each)
+            elif self._may_go(each) and flow.takes(each):
                 flow.waiting.append((each, at))
                 self.crowded[each.endpoint_id] = flow
                 self.waiting += 1
             else:
-                held.append(each)
-        if held or dropped:
-            self._put_away(held, dropped)
+                self.news.held.append(each)
 
-    def _put_away(self, held: Sequence[Taken], dropped: Sequence[Taken] = ()) -> None:
-        with transaction(actor=ACTOR) as tx:
-            if held:
-                lanes.hold(tx, held)
-            if dropped:
-                lanes.drop(tx, dropped)
-        for each in held:
-            self.flows[each.endpoint_id].has_lane = True
-        if dropped:
-            self.called.set()
+    def _may_go(self, each: Taken) -> bool:
+        lets_through = circuit.lets_through(each.endpoint_status, each.open_until, each.at)
+        return lets_through and each.endpoint_id not in self.resting
 
     def _launch(self) -> None:
         for flow in self.crowded.values():
@@ -129,35 +173,53 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds to wait for something to end: not long while something waits for its turn."""
-        if self.waiting:
-            return 0.01
-        return LOOK_SECONDS if self.transfers else 0.0
+        return 0.01 if self.waiting else LOOK_SECONDS
 
-    def _write_down(self, ended: Sequence[tuple[Taken, Result]]) -> None:
-        if not ended:
-            return
-        more = set()
+    def _land(self, ended: Sequence[tuple[Taken, Result]]) -> None:
+        """Their places are free."""
         for each, result in ended:
             flow = self.flows[each.endpoint_id]
             flow.landed(well=result.delivered)
             if self.fresh.pop(each.id, None) is None:
                 self.slow.remove(each.id)
                 flow.slow -= 1
-            if flow.has_lane and flow.in_hand < LOW:
-                more.add(each.endpoint_id)
-                flow.has_lane = False
+            self._want_more(each.endpoint_id, flow)
             if result.error:
-                log.info(
-                    "callback failed",
-                    delivery=each.id,
-                    status=result.status_code,
-                    error=result.error,
-                )
-        with transaction(actor=ACTOR) as tx:
-            tended = delivery.record(tx, ended, waiting=more)
-        if tended:
+                log.info("callback failed", delivery=each.id, error=result.error)
+        self.news.ended += ended
+
+    def _want_more(self, endpoint_id: str, flow: Flow) -> None:
+        """Have the next let out of its lane, if it is about to run dry."""
+        if flow.has_lane and flow.in_hand < LOW:
+            self.news.wanting.add(endpoint_id)
+            flow.has_lane = False
+
+    def _write_down(self) -> None:
+        """What there is to write since the last time, by a clerk."""
+        if self.writing is not None:
+            if not self.writing.done():
+                return
+            tended, self.writing = self.writing.result(), None
+            self._settle(self.written, tended)
+        if self.news:
+            self.written, self.news = self.news, News()
+            self.writing = self._by_a_clerk(_write, self.written)
+
+    def _settle(self, news: News, tended: Mapping[str, bool]) -> None:
+        """It is written down: what follows from it here."""
+        for each, result in news.ended:
+            if not result.delivered:
+                self.flows[each.endpoint_id].failed -= 1
+        for each in news.held:
+            if flow := self.flows.get(each.endpoint_id):  # else it says so when it returns
+                flow.has_lane = True
+                if each.open_until is None and not flow.slow:  # what held it may be over by now
+                    self._want_more(each.endpoint_id, flow)
+        if tended or news.dropped:
             self.called.set()
-            self._clear([self.flows[id] for id, lets_more in tended.items() if not lets_more])
+        rests = {id for id, lets_more in tended.items() if not lets_more}
+        self.resting |= rests
+        self._clear([self.crowded[id] for id in rests if id in self.crowded])
 
     def _mind_the_slow(self) -> None:
         """Those that take long leave their places to others, and what waits behind them goes to
@@ -177,8 +239,7 @@ class Engine:
         """What waits there goes to its lane."""
         waiting = [each for flow in flows for each in flow.clear()]
         self.waiting -= len(waiting)
-        if waiting:
-            self._put_away(waiting)
+        self.news.held += waiting
 
     def _forget(self) -> None:
         """Endpoints that nothing was sent to for a while; as if they were new when they return."""
@@ -188,7 +249,7 @@ class Engine:
             self.flows = {
                 id: flow
                 for id, flow in self.flows.items()
-                if flow.in_hand or flow.refilled_at > before
+                if flow.in_hand or flow.failed or flow.refilled_at > before
             }
 
     def _give_back(self) -> None:
@@ -197,3 +258,22 @@ class Engine:
         if waiting:
             with transaction(actor=ACTOR) as tx:
                 batches.give_back(tx, waiting)
+
+
+def _take(most: int) -> list[Taken]:
+    with transaction(actor=ACTOR) as tx:
+        return batches.take(tx, most)
+
+
+def _write(news: News) -> dict[str, bool]:
+    """Returns the endpoints that were looked after, as `delivery.record` does."""
+    tended = dict[str, bool]()
+    if news.ended or news.wanting:
+        with transaction(actor=ACTOR) as tx:
+            tended = delivery.record(tx, news.ended, waiting=news.wanting)
+    # Each apart, since each locks endpoints in the order of their ids.
+    for put_away, deliveries in ((lanes.hold, news.held), (lanes.drop, news.dropped)):
+        if deliveries:
+            with transaction(actor=ACTOR) as tx:
+                put_away(tx, deliveries)
+    return tended

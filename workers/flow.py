@@ -23,6 +23,7 @@ class Flow:
     waiting: deque[tuple[Taken, float]] = field(default_factory=deque)  # since when
     flying: int = 0
     slow: int = 0  # of those flying
+    failed: int = 0  # landed, and not written down yet: that may say that no more is to be sent
     at_once: int = FIRST_AT_ONCE
     has_lane: bool = False  # more may wait in the database
     tokens: float = 1.0
@@ -40,7 +41,7 @@ class Flow:
 
     def next(self) -> Taken | None:
         """The next to send now, if there is one and the endpoint takes it."""
-        if not self.waiting or self.flying >= self.at_once or not self._token():
+        if not self.waiting or self.failed or self.flying >= self.at_once or not self._token():
             return None
         self.flying += 1
         return self.waiting.popleft()[0]
@@ -56,6 +57,7 @@ class Flow:
 
     def landed(self, *, well: bool) -> None:
         self.flying -= 1
+        self.failed += not well
         most = settings().callback_concurrency
         self.at_once = min(most, self.at_once * 2) if well else 1
 

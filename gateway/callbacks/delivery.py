@@ -3,7 +3,7 @@
 import random
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from gateway.callbacks import batches, circuit, lanes
@@ -15,6 +15,10 @@ from gateway.settings import settings
 
 MAX_RETRY_AFTER = 86400.0  # seconds; a server may ask for a day, not for ever
 JITTER = 0.2
+
+_RECOVERED = text("""
+    SELECT id FROM callback_endpoints WHERE id = ANY(:ids) AND failing_since IS NOT NULL
+""")
 
 Ended = Sequence[tuple[Taken, Result]]
 
@@ -48,10 +52,8 @@ def _touched(tx: Session, ended: Ended, waiting: Collection[str]) -> dict[str, E
     """
     failed = {delivery.endpoint_id for delivery, result in ended if not result.delivered}
     well = {delivery.endpoint_id for delivery, _ in ended} - failed
-    recovered = select(Endpoint.id).where(
-        Endpoint.id.in_(well), Endpoint.failing_since.is_not(None)
-    )
-    ids = failed | set(waiting) | (set(tx.scalars(recovered)) if well else set())
+    recovered = tx.connection().execute(_RECOVERED, {"ids": list(well)}).scalars() if well else ()
+    ids = failed | set(waiting) | set(recovered)
     return {endpoint.id: endpoint for endpoint in lanes.locked(tx, sorted(ids))} if ids else {}
 
 

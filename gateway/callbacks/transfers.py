@@ -6,6 +6,7 @@ Connections are kept and used again. Knows nothing of deliveries, and never touc
 
 import os
 import selectors
+import threading
 import time
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
@@ -52,6 +53,7 @@ class Transfers:
         self.ear, self.bell = os.pipe()
         os.set_blocking(self.ear, False)
         os.set_blocking(self.bell, False)
+        self.ringing = threading.RLock()  # so that nobody writes to a file that has its number next
         self.selector.register(self.ear, _READABLE)
         self.watched: set[int] = set()
         self.timer: float | None = None  # when libcurl wants to be called, by the monotonic clock
@@ -85,7 +87,7 @@ class Transfers:
         return self._ended()
 
     def wake(self) -> None:
-        with suppress(OSError):  # a full buffer has woken it already
+        with self.ringing, suppress(OSError):  # a full buffer has woken it already
             os.write(self.bell, b"\0")
 
     def close(self) -> None:
@@ -96,7 +98,9 @@ class Transfers:
         self.spare.clear()
         self.multi.close()
         self.selector.close()
-        os.close(self.bell)
+        with self.ringing:
+            os.close(self.bell)
+            self.bell = -1
         os.close(self.ear)
 
     def _hear(self) -> None:

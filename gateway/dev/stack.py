@@ -22,8 +22,8 @@ SERVERS = ("postgres", "redis")
 # On one machine accepting payments comes first; what was accepted can wait for a moment.
 YIELDING = ("nice", "-n", "5")
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
-# Of those for callbacks two run an engine each, and one looks after endpoints.
-SLOTS = {"stripe": 8, "callbacks": 3, "clock": 1}
+# Of those for callbacks one runs the engine, and the others take what is said meanwhile.
+SLOTS = {"stripe": 8, "callbacks": 8, "clock": 1}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ is named by the check that saw it.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests_support import tell
 from gateway.kernel import db, limits
 from gateway.kernel.crashpoints import Crash
 from gateway.kernel.heartbeats import Pulse, beat
+from workers import callbacks
 from workers.app import app
 from workers.relay import Hint, Relay
 
@@ -187,12 +189,23 @@ def stands_still(world: World) -> Callable[[str], None]:
     """The process sleeps; its lease runs out, others do what is due, and then it goes on."""
 
     def sleep(_: str) -> None:
-        with world.points.mute():
+        with another_process(world):
             # What it has in its hands is posted by others, and then by itself, in vain.
             world.lost_posts = range(1 + outcome.leased_deliveries())
             world.quiet()
 
     return sleep
+
+
+@contextmanager
+def another_process(world: World) -> Iterator[None]:
+    """While this one sleeps: with nothing in its hands, and no troubles of its own."""
+    asleep, callbacks.pump = callbacks.pump, callbacks.Pump()
+    try:
+        with world.points.mute():
+            yield
+    finally:
+        callbacks.pump = asleep
 
 
 class Stage:

@@ -7,7 +7,7 @@ and news that comes in just then.
 import pytest
 
 from .outcome import promises
-from .stage import stands_still
+from .stage import another_process, stands_still
 
 PAYMENT = {"order_id": "order-1", "amount": 1999, "currency": "EUR"}
 DECLINED, SHORT, GOOD = "4000000000000002", "4000000000009995", "4242424242424242"
@@ -143,7 +143,7 @@ def sleeps_through_it(world):
 
     def sleep(_):
         world.lost_posts = range(2)
-        with world.points.mute():
+        with another_process(world):
             next_decline(world)
 
     return sleep
