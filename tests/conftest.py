@@ -253,8 +253,13 @@ def drain(database: str) -> Callable[..., int]:
         for _ in range(200):
             hints: list[relay.Hint] = []
             with db.transaction(actor="test:heartbeat") as tx:
-                for queue in ("stripe", "callbacks", "clock"):
-                    beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=50))
+                beat(
+                    tx,
+                    *(
+                        Pulse(f"test:{queue}", "worker", queue=queue, slots=50)
+                        for queue in ("stripe", "callbacks", "clock")
+                    ),
+                )
             passing = relay.Relay(hints.extend)
             passing.looked_overdue = time.monotonic()  # jobs start when a test starts them
             worked = passing.run_once()

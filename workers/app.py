@@ -133,9 +133,11 @@ class _Pulse(threading.Thread):
     def say(self, name: str, slots: int) -> None:
         try:
             with transaction(actor="task:heartbeat") as tx:
-                for queue in self.queues:
-                    pulse = Pulse(f"{name}:{queue}", "worker", queue=queue, slots=slots)
-                    beat(tx, pulse)
+                pulses = (
+                    Pulse(f"{name}:{queue}", "worker", queue=queue, slots=slots)
+                    for queue in self.queues
+                )
+                beat(tx, *pulses)
         except SQLAlchemyError as error:
             log.warning("heartbeat failed", error=str(error).split("\n")[0])
 

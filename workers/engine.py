@@ -72,16 +72,16 @@ class Engine:
         self.slow: set[str] = set()
         self.resting = set[str]()  # endpoints whose circuit opened since the last claim
         self.waiting = 0
-        self.looked_at = self.worked_at = self.forgot_at = 0.0
+        self.looked_at = self.worked_at = self.forgot_at = self.linger = 0.0
 
     def run(self, *, linger: float = 0.0) -> None:
         """Until nothing is under way and nothing has been due for `linger` seconds."""
-        self.worked_at = time.monotonic()
-        while self._is_busy() or time.monotonic() - self.worked_at < linger:
+        self.worked_at, self.linger = time.monotonic(), linger
+        while self._goes_on():
             if self.stopped.is_set():
                 self.called.clear()
                 self._give_back()
-                linger = 0.0
+                self.linger = 0.0
             self._pull()
             self._launch()
             self._land(self.transfers.wait(self._patience()))
@@ -93,12 +93,13 @@ class Engine:
         self.clerks.shutdown(wait=False, cancel_futures=True)
         self.transfers.close()
 
-    def _is_busy(self) -> bool:
-        """Whether something is called for, in hand, or with a clerk."""
+    def _goes_on(self) -> bool:
+        """Whether something is called for, in hand or with a clerk, or was not long ago."""
         return bool(
             (self.called.is_set() or self.taking)
             or (self.waiting or self.transfers)
             or (self.news or self.writing)
+            or time.monotonic() - self.worked_at < self.linger
         )
 
     def _by_a_clerk(self, work: Callable[..., Any], *args: Any) -> Any:
@@ -173,7 +174,9 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds to wait for something to end: not long while something waits for its turn."""
-        return 0.01 if self.waiting else LOOK_SECONDS
+        if self.waiting:
+            return 0.01
+        return LOOK_SECONDS if self._goes_on() else 0.0
 
     def _land(self, ended: Sequence[tuple[Taken, Result]]) -> None:
         """Their places are free."""

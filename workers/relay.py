@@ -139,6 +139,11 @@ def _repeat_after(hint: Hint) -> float:
     return CALL_AGAIN_SECONDS if hint[1] == ALL else REPEAT_SECONDS
 
 
+# Each once in the statement: to plan it takes longer than to carry it out.
+_clock = select(func.gateway_now().label("now")).cte("clock").prefix_with("MATERIALIZED")
+_living = select(Heartbeat.queue, Heartbeat.slots).where(is_alive()).cte("living")
+
+
 @cache
 def _oldest() -> Any:
     """What is due of each kind, the longest due first, as many as `_most` says.
@@ -150,7 +155,7 @@ def _oldest() -> Any:
 
 def _due(owed: Owed) -> Any:
     table = owed.model.__table__.c
-    due = is_due(owed.model)
+    due = is_due(owed.model, select(_clock.c.now).scalar_subquery())
     where = due if owed.when is None else and_(due, owed.when)
     rows = select(literal(owed.task).label("task"), table.id, table.due_at)
     if owed.at_once:
@@ -163,9 +168,9 @@ def _most(owed: Owed) -> Any:
     """About twice what its queue's living workers can hold: where nobody would take it, a message
     now only makes a longer queue later.
     """
-    slots = func.coalesce(func.sum(Heartbeat.slots), 0)
+    slots = func.coalesce(func.sum(_living.c.slots), 0)
     most = func.least(slots, 1) if owed.at_once else HINTS_PER_SLOT * slots
-    return select(most).where(is_alive(), Heartbeat.queue == owed.queue).scalar_subquery()
+    return select(most).where(_living.c.queue == owed.queue).scalar_subquery()
 
 
 def publish(hints: list[Hint]) -> None:
@@ -233,8 +238,7 @@ class Process:
         broker = self.broker_pulse()
         try:
             with transaction(actor="relay:heartbeat") as tx:
-                beat(tx, Pulse(self.name, "relay"))
-                beat(tx, broker)
+                beat(tx, Pulse(self.name, "relay"), broker)
         except SQLAlchemyError as error:
             log.warning("heartbeat failed", error=str(error).split("\n")[0])
 

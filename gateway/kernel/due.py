@@ -27,6 +27,7 @@ MAX_ATTEMPTS = 30
 SLOW_SECONDS = 3600
 # Short, so that work goes on within a minute of the end of an outage of any length.
 BACKOFF_CAP_SECONDS = 60
+_NOW = func.gateway_now()
 
 Owing = TypeVar("Owing", bound=Stateful)
 
@@ -45,9 +46,10 @@ class Claim(Generic[Owing]):
     attempts: int
 
 
-def is_due(model: type[Owing]) -> ColumnElement[bool]:
-    free = or_(model.leased_until.is_(None), model.leased_until <= func.gateway_now())
-    return and_(model.due_at <= func.gateway_now(), free)
+def is_due(model: type[Owing], now: Any = _NOW) -> ColumnElement[bool]:
+    """Whether a row is due and free. `now` is for who has asked the clock in the same statement."""
+    free = or_(model.leased_until.is_(None), model.leased_until <= now)
+    return and_(model.due_at <= now, free)
 
 
 def claim(

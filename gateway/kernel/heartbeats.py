@@ -6,7 +6,7 @@ Rows, not Redis: the web process needs no Redis, and a dead process cannot say t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -40,11 +40,18 @@ class Pulse:
     detail: str | None = None
 
 
-def beat(tx: Session, pulse: Pulse) -> None:
-    # Wall time on purpose: moving the gateway's clock in a test must not make the living look dead.
-    values = {**vars(pulse), "seen_at": func.now()}
-    statement = insert(Heartbeat).values(values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+# Built once. Wall time on purpose: moving the gateway's clock must not make the living look dead.
+_new = insert(Heartbeat).values(
+    {name: bindparam(name) for name in Pulse.__dataclass_fields__} | {"seen_at": func.now()}
+)
+_BEAT = _new.on_conflict_do_update(
+    index_elements=["name"],
+    set_={column.name: _new.excluded[column.name] for column in Heartbeat.__table__.c},
+)
+
+
+def beat(tx: Session, *pulses: Pulse) -> None:
+    tx.connection().execute(_BEAT, [vars(pulse) for pulse in pulses])
 
 
 def is_alive() -> ColumnElement[bool]:

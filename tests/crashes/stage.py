@@ -159,8 +159,13 @@ class World:
 
     def beat(self) -> None:
         with db.transaction(actor="test:heartbeat") as tx:
-            for queue in ("stripe", "callbacks", "clock"):
-                beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=50))
+            beat(
+                tx,
+                *(
+                    Pulse(f"test:{queue}", "worker", queue=queue, slots=50)
+                    for queue in ("stripe", "callbacks", "clock")
+                ),
+            )
 
 
 _ADVANCE = outcome.text("UPDATE clock SET offset_seconds = offset_seconds + :n")

@@ -124,8 +124,13 @@ class World:
     def hints(self) -> list[Hint]:
         found: list[Hint] = []
         with transaction(actor="test:heartbeat") as tx:
-            for queue in ("stripe", "callbacks", "clock"):
-                beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=50))
+            beat(
+                tx,
+                *(
+                    Pulse(f"test:{queue}", "worker", queue=queue, slots=50)
+                    for queue in ("stripe", "callbacks", "clock")
+                ),
+            )
         relay = Relay(found.extend)
         relay.looked_overdue = time.monotonic()  # jobs start when a test starts them
         relay.run_once()

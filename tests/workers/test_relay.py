@@ -20,8 +20,10 @@ def workers(database):
 
     def make(slots=8, queues=("stripe", "callbacks", "clock")):
         with transaction(actor="test:workers") as tx:
-            for queue in queues:
-                beat(tx, Pulse(f"test:{queue}", "worker", queue=queue, slots=slots))
+            beat(
+                tx,
+                *(Pulse(f"test:{queue}", "worker", queue=queue, slots=slots) for queue in queues),
+            )
 
     return make
 

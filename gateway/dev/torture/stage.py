@@ -99,8 +99,10 @@ class Stage:
     def beat(self) -> None:
         """The workers live, whatever the wall's clock says since the scene was kept."""
         with db.transaction(actor="torture:heartbeat") as tx:
-            for queue in QUEUES:
-                beat(tx, Pulse(f"torture:{queue}", "worker", queue=queue, slots=50))
+            beat(
+                tx,
+                *(Pulse(f"torture:{queue}", "worker", queue=queue, slots=50) for queue in QUEUES),
+            )
 
 
 def _tables() -> list[str]:
