@@ -11,15 +11,18 @@ from gateway.callbacks import lanes
 from gateway.callbacks.models import Endpoint
 from gateway.kernel.db import lock, now, transaction
 from gateway.kernel.due import claim, is_ours, settle
+from gateway.kernel.logs import get_logger
 from workers.app import task
-from workers.engine import Engine
+from workers.engine import MOST, Engine
 
 DELIVER, TEND = "callbacks.deliver", "callbacks.tend"
 # A callback in flight has a socket and so has a kept connection; many systems begin with 1,024.
-OPEN_FILES = 8192
+OPEN_FILES, OTHER_FILES = 8192, 100
 # In a worker the engine looks for itself for a while longer than the relay waits between calls, so
 # that steady work costs no messages.
 LINGER_SECONDS = 2.0
+
+log = get_logger(__name__)
 
 
 class Pump:
@@ -30,7 +33,7 @@ class Pump:
         self.stopped = threading.Event()
         self.turn = threading.Lock()
         self.engine: Engine | None = None
-        self.linger = 0.0
+        self.linger, self.most = 0.0, MOST
 
     def run(self) -> None:
         """Until nothing is due. Returns at once if another thread is at it: it has heard."""
@@ -43,7 +46,7 @@ class Pump:
                 self.turn.release()
 
     def _run(self) -> None:
-        engine = self.engine = self.engine or Engine(self.called, self.stopped)
+        engine = self.engine = self.engine or Engine(self.called, self.stopped, self.most)
         try:
             engine.run(linger=self.linger)
         except BaseException:
@@ -87,10 +90,20 @@ def tend(endpoint_id: str) -> None:
 @worker_init.connect
 def _prepare(**_: object) -> None:
     pump.linger = LINGER_SECONDS
+    pump.most = min(MOST, (_open_files() - OTHER_FILES) // 2)
+    if pump.most < MOST:
+        log.warning("few open files", callbacks_in_flight=pump.most, wanted=OPEN_FILES)
+
+
+def _open_files() -> int:
+    """How many this process may have, after a try to have enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY:
+        return OPEN_FILES
+    if soft < OPEN_FILES:
+        soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 @worker_shutting_down.connect

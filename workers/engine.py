@@ -12,64 +12,54 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.callbacks import batches, circuit, delivery, lanes
+from sqlalchemy.exc import OperationalError
+
+from gateway.callbacks import circuit
 from gateway.callbacks.batches import Taken
 from gateway.callbacks.models import EndpointStatus
 from gateway.callbacks.sender import Result
 from gateway.callbacks.signing import headers_of
 from gateway.callbacks.transfers import Transfers
-from gateway.kernel.db import transaction
 from gateway.kernel.logs import get_logger
-from workers.flow import Flow
+from workers import clerks
+from workers.flow import SLOW_SECONDS, Flow
 
-ACTOR = "task:callbacks.deliver"
 BATCH = 100
 FLYING = 300  # not counting the slow: more at once would not be faster
-SLOW_SECONDS = 1.0
 WAITING = 500  # claimed, for endpoints that have as many in flight as they take
 MOST = 1000  # in flight, with the slow: each has a socket
-# Below this many, the next are let out of an endpoint's lane.
-LOW = 10
+ERROR_SECONDS, WRITE_TRIES = 1.0, 30  # after half a minute claims run out anyway
 LOOK_SECONDS = 0.05  # how often to look for what is due, uncalled
 REMEMBER_SECONDS = 10.0  # longer than what a second allows takes to be had again
 
 log = get_logger(__name__)
 
 
-@dataclass
-class News:
-    """What is to be written down."""
-
-    ended: list[tuple[Taken, Result]] = field(default_factory=list)
-    wanting: set[str] = field(default_factory=set)  # endpoints whose lane may let out more
-    held: list[Taken] = field(default_factory=list)  # into their lanes
-    dropped: list[Taken] = field(default_factory=list)  # their endpoint is gone
-
-    def __bool__(self) -> bool:
-        return bool(self.ended or self.wanting or self.held or self.dropped)
-
-
 class Engine:
     """`called` is set when something may be due; `stopped` when no more is to be taken. Both are
-    anybody's to set; one thread runs it.
+    anybody's to set; one thread runs it. `most` may be in flight.
     """
 
-    def __init__(self, called: threading.Event, stopped: threading.Event) -> None:
-        self.called, self.stopped = called, stopped
-        self.transfers = Transfers()
+    def __init__(self, called: threading.Event, stopped: threading.Event, most: int = MOST) -> None:
+        self.called, self.stopped, self.most = called, stopped, most
+        self.transfers = Transfers(kept=most)
         self.clerks = ThreadPoolExecutor(2, thread_name_prefix="callbacks-clerk")
         self.taking: Future[list[Taken]] | None = None
         self.writing: Future[dict[str, bool]] | None = None
         self.asked = 0  # how many are to be taken
-        self.news, self.written = News(), News()  # to be written down, and with a clerk
+        self.news, self.written = (
+            clerks.News(),
+            clerks.News(),
+        )  # to be written down, and with a clerk
+        self.tries = 0  # to write that down
+        self.rests_until = 0.0  # the database is away
         self.flows: dict[str, Flow] = {}
         self.crowded: dict[str, Flow] = {}  # those where something waits
-        self.fresh: dict[str, tuple[Flow, float]] = {}  # what is flying, and since when
-        self.slow: set[str] = set()
+        self.fresh: dict[Taken, tuple[Flow, float]] = {}  # what is flying, and since when
+        self.slow: set[Taken] = set()
         self.resting = set[str]()  # endpoints whose circuit opened since the last claim
         self.waiting = 0
         self.looked_at = self.worked_at = self.forgot_at = self.linger = 0.0
@@ -78,11 +68,9 @@ class Engine:
         """Until nothing is under way and nothing has been due for `linger` seconds."""
         self.worked_at, self.linger = time.monotonic(), linger
         while self._goes_on():
-            if self.stopped.is_set():
-                self.called.clear()
-                self._give_back()
-                self.linger = 0.0
             self._pull()
+            if self.stopped.is_set():
+                self._give_back()
             self._launch()
             self._land(self.transfers.wait(self._patience()))
             self._write_down()
@@ -98,7 +86,7 @@ class Engine:
         return bool(
             (self.called.is_set() or self.taking)
             or (self.waiting or self.transfers)
-            or (self.news or self.writing)
+            or (self.news or self.written)
             or time.monotonic() - self.worked_at < self.linger
         )
 
@@ -112,7 +100,12 @@ class Engine:
         if self.taking is not None:
             if not self.taking.done():
                 return
-            taken, self.taking = self.taking.result(), None
+            taking, self.taking = self.taking, None
+            try:
+                taken = taking.result()
+            except OperationalError as error:
+                taken = []
+                self._rest(error)
             if taken:
                 self.worked_at = time.monotonic()
                 self._sort(taken)
@@ -121,7 +114,7 @@ class Engine:
         self.asked = self._room()
         if self.asked:
             self.resting.clear()
-            self.taking = self._by_a_clerk(_take, self.asked)
+            self.taking = self._by_a_clerk(clerks.take, self.asked)
 
     def _room(self) -> int:
         """How many to take now: none when it is not time to look, or room for a few only."""
@@ -129,9 +122,12 @@ class Engine:
             BATCH,
             FLYING - len(self.fresh),
             WAITING - self.waiting,
-            MOST - len(self.transfers) - self.waiting,
+            self.most - len(self.transfers) - self.waiting,
+            self.most - len(self.news.ended) - len(self.written.ended),
         )
         at = time.monotonic()
+        if at < self.rests_until:
+            return 0
         is_time = self.called.is_set() or at - self.looked_at >= LOOK_SECONDS
         if self.stopped.is_set() or not is_time or room < BATCH // 2:
             return 0
@@ -162,15 +158,20 @@ class Engine:
         for flow in self.crowded.values():
             while each := flow.next():
                 self.waiting -= 1
-                self.fresh[each.id] = flow, time.monotonic()
-                headers = headers_of(
-                    event_id=each.event_id,
-                    body=each.body,
-                    secrets=each.secrets,
-                    at=datetime.now(UTC),
-                )
-                self.transfers.start(each, each.url, headers, each.body)
+                self._send(each, flow)
         self.crowded = {id: flow for id, flow in self.crowded.items() if flow.waiting}
+
+    def _send(self, each: Taken, flow: Flow) -> None:
+        try:
+            headers = headers_of(
+                event_id=each.event_id, body=each.body, secrets=each.secrets, at=datetime.now(UTC)
+            )
+            self.transfers.start(each, each.url, headers, each.body)
+        except Exception as error:  # that one's own: its lease runs out, and others go on
+            log.error("callback cannot be sent", delivery=each.id, exc_info=error)
+            flow.flying -= 1
+        else:
+            self.fresh[each] = flow, time.monotonic()
 
     def _patience(self) -> float:
         """Seconds to wait for something to end: not long while something waits for its turn."""
@@ -182,19 +183,27 @@ class Engine:
         """Their places are free."""
         for each, result in ended:
             flow = self.flows[each.endpoint_id]
-            flow.landed(well=result.delivered)
-            if self.fresh.pop(each.id, None) is None:
-                self.slow.remove(each.id)
+            flow.landed(well=result.delivered, seconds=result.duration_ms / 1000)
+            if self.fresh.pop(each, None) is None:
+                self.slow.remove(each)
                 flow.slow -= 1
             self._want_more(each.endpoint_id, flow)
             if result.error:
-                log.info("callback failed", delivery=each.id, error=result.error)
+                log.info(
+                    "callback failed",
+                    delivery=each.id,
+                    event_id=each.event_id,
+                    endpoint=each.endpoint_id,
+                    status=result.status_code,
+                    ms=result.duration_ms,
+                    error=result.error,
+                )
         self.news.ended += ended
 
     def _want_more(self, endpoint_id: str, flow: Flow) -> None:
         """Have the next let out of its lane, if it is about to run dry."""
-        if flow.has_lane and flow.in_hand < LOW:
-            self.news.wanting.add(endpoint_id)
+        if wants := flow.wants:
+            self.news.wanting[endpoint_id] = wants
             flow.has_lane = False
 
     def _write_down(self) -> None:
@@ -202,13 +211,28 @@ class Engine:
         if self.writing is not None:
             if not self.writing.done():
                 return
-            tended, self.writing = self.writing.result(), None
-            self._settle(self.written, tended)
-        if self.news:
-            self.written, self.news = self.news, News()
-            self.writing = self._by_a_clerk(_write, self.written)
+            writing, self.writing = self.writing, None
+            try:
+                self._settle(self.written, writing.result())
+            except OperationalError as error:  # again, rather than send again what was sent
+                if self.tries >= WRITE_TRIES or self.stopped.is_set():
+                    raise
+                self._rest(error)
+            else:
+                self.written, self.tries = clerks.News(), 0
+        if time.monotonic() < self.rests_until:
+            return
+        if not self.written:
+            self.written, self.news = self.news, clerks.News()
+        if self.written:
+            self.tries += 1
+            self.writing = self._by_a_clerk(clerks.write, self.written)
 
-    def _settle(self, news: News, tended: Mapping[str, bool]) -> None:
+    def _rest(self, error: OperationalError) -> None:
+        log.warning("database unavailable", error=str(error).split("\n")[0])
+        self.rests_until = time.monotonic() + ERROR_SECONDS
+
+    def _settle(self, news: clerks.News, tended: Mapping[str, bool]) -> None:
         """It is written down: what follows from it here."""
         for each, result in news.ended:
             if not result.delivered:
@@ -216,7 +240,7 @@ class Engine:
         for each in news.held:
             if flow := self.flows.get(each.endpoint_id):  # else it says so when it returns
                 flow.has_lane = True
-                if each.open_until is None and not flow.slow:  # what held it may be over by now
+                if each.open_until is None:  # what held it may be over by now
                     self._want_more(each.endpoint_id, flow)
         if tended or news.dropped:
             self.called.set()
@@ -230,11 +254,11 @@ class Engine:
         """
         before = time.monotonic() - SLOW_SECONDS
         while self.fresh:
-            id, (flow, since) = next(iter(self.fresh.items()))
+            each, (flow, since) = next(iter(self.fresh.items()))
             if since > before:
                 break
-            del self.fresh[id]
-            self.slow.add(id)
+            del self.fresh[each]
+            self.slow.add(each)
             flow.slow += 1
         self._clear([flow for flow in self.crowded.values() if flow.is_stuck()])
 
@@ -256,27 +280,10 @@ class Engine:
             }
 
     def _give_back(self) -> None:
+        """No more is taken or begun: what is under way comes to its end."""
+        self.called.clear()
+        self.linger = 0.0
         waiting = [each for flow in self.crowded.values() for each in flow.clear()]
         self.waiting = 0
         if waiting:
-            with transaction(actor=ACTOR) as tx:
-                batches.give_back(tx, waiting)
-
-
-def _take(most: int) -> list[Taken]:
-    with transaction(actor=ACTOR) as tx:
-        return batches.take(tx, most)
-
-
-def _write(news: News) -> dict[str, bool]:
-    """Returns the endpoints that were looked after, as `delivery.record` does."""
-    tended = dict[str, bool]()
-    if news.ended or news.wanting:
-        with transaction(actor=ACTOR) as tx:
-            tended = delivery.record(tx, news.ended, waiting=news.wanting)
-    # Each apart, since each locks endpoints in the order of their ids.
-    for put_away, deliveries in ((lanes.hold, news.held), (lanes.drop, news.dropped)):
-        if deliveries:
-            with transaction(actor=ACTOR) as tx:
-                put_away(tx, deliveries)
-    return tended
+            clerks.give_back(waiting)

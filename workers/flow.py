@@ -13,7 +13,8 @@ from gateway.settings import settings
 
 FIRST_AT_ONCE = 2
 # What waits here for a place is claimed; the rest waits in the lane, where it costs nothing.
-WAITING = 20
+MOST_WAITING = 20
+SLOW_SECONDS = 1.0
 # Well before the lease of a claim ends: another worker must not send it as well.
 LONGEST_WAIT_SECONDS = 20.0
 
@@ -33,11 +34,25 @@ class Flow:
     def in_hand(self) -> int:
         return len(self.waiting) + self.flying
 
+    @property
+    def room(self) -> int:
+        """How many more may wait here: as many as the endpoint takes in two rounds; none while it
+        keeps us waiting.
+        """
+        if self.slow:
+            return 0
+        return max(0, min(MOST_WAITING, 2 * self.at_once) - len(self.waiting))
+
+    @property
+    def wants(self) -> int:
+        """How many to let out of its lane now: when less than a round waits here, what has room."""
+        return self.room if self.has_lane and len(self.waiting) < self.at_once else 0
+
     def takes(self, delivery: Taken) -> bool:
         """Whether to keep a claimed delivery here; a half-open endpoint gets one, a slow none."""
         if delivery.open_until is not None:
             return self.in_hand == 0
-        return not self.slow and len(self.waiting) < WAITING
+        return self.room > 0
 
     def next(self) -> Taken | None:
         """The next to send now, if there is one and the endpoint takes it."""
@@ -55,11 +70,16 @@ class Flow:
         self.tokens -= 1.0
         return True
 
-    def landed(self, *, well: bool) -> None:
+    def landed(self, *, well: bool, seconds: float) -> None:
+        """One is back. Who answers, but slowly, has no more places than at first."""
         self.flying -= 1
         self.failed += not well
-        most = settings().callback_concurrency
-        self.at_once = min(most, self.at_once * 2) if well else 1
+        if not well:
+            self.at_once = 1
+        elif seconds < SLOW_SECONDS:
+            self.at_once = min(settings().callback_concurrency, self.at_once * 2)
+        else:
+            self.at_once = min(self.at_once, FIRST_AT_ONCE)
 
     def is_stuck(self) -> bool:
         """Whether what waits here waits too long, or for an endpoint that hangs."""

@@ -60,7 +60,7 @@ _RECORD = text("""
             status = CASE WHEN d.due_at = v.due_at THEN v.status ELSE d.status END,
             due_at = CASE WHEN d.due_at = v.due_at
                 THEN gateway_now() + make_interval(secs => v.wait) ELSE d.due_at END
-        FROM ended v WHERE d.id = v.id AND d.lease = v.lease
+        FROM ended v WHERE d.id = v.id AND d.lease = v.lease AND d.leased_until IS NOT NULL
         RETURNING d.id, d.attempted
     )
     INSERT INTO callback_attempts (delivery_id, number, started_at, recorded_at, duration_ms,

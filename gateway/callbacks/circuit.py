@@ -2,7 +2,7 @@
 
 Closed, everything is sent. After failures in a row it opens for a while, longer each time: what
 falls due waits in the endpoint's lane. After that it is half-open: one delivery goes as a probe,
-and its success closes the circuit and empties the lane. Every function needs the endpoint's lock.
+and its success closes the circuit and empties the lane. What changes an endpoint needs its lock.
 """
 
 from datetime import datetime, timedelta
@@ -45,14 +45,14 @@ def succeeded(endpoint: Endpoint) -> None:
     """Closes the circuit; enables one that was disabled for failing, since it works again."""
     endpoint.failures = 0
     endpoint.failing_since = endpoint.open_until = endpoint.last_error = None
-    if endpoint.disabled_code == DisabledCode.FAILING:
+    failing = endpoint.disabled_code == DisabledCode.FAILING
+    if failing and endpoint.status == EndpointStatus.DISABLED:  # it may be deleted meanwhile
         endpoint.transition_to(EndpointStatus.ENABLED, disabled_code=None, disabled_message=None)
 
 
 def failed(tx: Session, endpoint: Endpoint, result: Result) -> None:
     """One more failure: opens the circuit, or disables the endpoint, when it is time."""
-    slow = result.status_code is None and result.duration_ms >= SLOW_MS
-    endpoint.failures += SLOW_WEIGHS if slow else 1
+    endpoint.failures = _failures(tx, endpoint, result)
     endpoint.failing_since = endpoint.failing_since or now(tx)
     endpoint.last_error = result.error
     if endpoint.status == EndpointStatus.DELETED:
@@ -66,7 +66,19 @@ def failed(tx: Session, endpoint: Endpoint, result: Result) -> None:
         probe_at = now(tx) + PROBE_DISABLED_EVERY
         _disable(endpoint, DisabledCode.FAILING, message, open_until=probe_at)
     elif (pause := _pause(endpoint, result)) > 0:
-        endpoint.open_until = now(tx) + timedelta(seconds=pause)
+        until = now(tx) + timedelta(seconds=pause)
+        endpoint.open_until = max(until, endpoint.open_until or until)
+
+
+def _failures(tx: Session, endpoint: Endpoint, result: Result) -> int:
+    """How many there are now. Those beyond what opens the circuit are failed probes, one by one:
+    what was on its way as it opened says nothing new.
+    """
+    if endpoint.failures >= FAILURES_TO_OPEN:
+        rests = endpoint.open_until is not None and endpoint.open_until > now(tx)
+        return endpoint.failures if rests else endpoint.failures + 1
+    slow = result.found_server and result.status_code is None and result.duration_ms >= SLOW_MS
+    return min(endpoint.failures + (SLOW_WEIGHS if slow else 1), FAILURES_TO_OPEN)
 
 
 def _pause(endpoint: Endpoint, result: Result) -> float:

@@ -1,7 +1,7 @@
 """What follows from attempts: for each delivery, and for its endpoint."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -17,18 +17,19 @@ MAX_RETRY_AFTER = 86400.0  # seconds; a server may ask for a day, not for ever
 JITTER = 0.2
 
 _RECOVERED = text("""
-    SELECT id FROM callback_endpoints WHERE id = ANY(:ids) AND failing_since IS NOT NULL
+    SELECT id FROM callback_endpoints
+    WHERE id = ANY(:ids) AND (failing_since IS NOT NULL OR open_until IS NOT NULL)
 """)
 
 Ended = Sequence[tuple[Taken, Result]]
 
 
-def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> dict[str, bool]:
-    """Keep the attempts, and decide what follows. `waiting` are endpoints whose lane is to let
-    out more. Returns those that were looked after, so that something may be due now, and whether
-    each may be sent more.
+def record(tx: Session, ended: Ended, *, wanting: Mapping[str, int]) -> dict[str, bool]:
+    """Keep the attempts, and decide what follows. `wanting` are endpoints whose lane is to let
+    out so many. Returns those that were looked after, so that something may be due now, and
+    whether each may be sent more.
     """
-    touched = _touched(tx, ended, waiting)
+    touched = _touched(tx, ended, wanting)
     for delivery, result in ended:
         endpoint = touched.get(delivery.endpoint_id)
         if endpoint is None:
@@ -39,21 +40,24 @@ def record(tx: Session, ended: Ended, *, waiting: Collection[str] = ()) -> dict[
             circuit.failed(tx, endpoint, result)
     batches.record(tx, [_outcome(*each, touched.get(each[0].endpoint_id)) for each in ended])
     for endpoint in touched.values():
-        endpoint.due_at = lanes.tend(tx, endpoint)
+        if most := wanting.get(endpoint.id):
+            endpoint.due_at = lanes.tend(tx, endpoint, most)
+        elif endpoint.due_at is not None or endpoint.open_until is not None:
+            lanes.look_again(tx, endpoint)
     return {
         endpoint.id: circuit.lets_through(endpoint.status, endpoint.open_until, now(tx))
         for endpoint in touched.values()
     }
 
 
-def _touched(tx: Session, ended: Ended, waiting: Collection[str]) -> dict[str, Endpoint]:
+def _touched(tx: Session, ended: Ended, wanting: Collection[str]) -> dict[str, Endpoint]:
     """The endpoints that change, locked: those that failed, and those that failed until now. That
     all went well, as mostly, takes one look and no lock.
     """
     failed = {delivery.endpoint_id for delivery, result in ended if not result.delivered}
     well = {delivery.endpoint_id for delivery, _ in ended} - failed
     recovered = tx.connection().execute(_RECOVERED, {"ids": list(well)}).scalars() if well else ()
-    ids = failed | set(waiting) | set(recovered)
+    ids = failed | set(wanting) | set(recovered)
     return {endpoint.id: endpoint for endpoint in lanes.locked(tx, sorted(ids))} if ids else {}
 
 

@@ -19,8 +19,10 @@ from gateway.callbacks.batches import Taken
 from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
 from gateway.kernel.db import held, now
 
-# As many as are let out at once: the rest of the lane waits for them, others' deliveries do not.
-OUT_AT_ONCE = 20
+# As many as are let out by who does not know how many the endpoint takes: about as many as a worker
+# that has not sent to it lately.
+OUT_AT_ONCE = 5
+TO_END_AT_ONCE = 100
 # A worker that has deliveries of an endpoint lets the next out itself, and sooner; this is how
 # late somebody else sees that the worker is dead.
 LOOK_AGAIN = timedelta(seconds=20)
@@ -50,11 +52,12 @@ def locked(tx: Session, ids: Sequence[str]) -> Sequence[Endpoint]:
     return tx.scalars(held(rows)).all()
 
 
-def tend(tx: Session, endpoint: Endpoint) -> datetime | None:
+def tend(tx: Session, endpoint: Endpoint, most: int = OUT_AT_ONCE) -> datetime | None:
     """Let out what may go now. Returns when to look again; None when nothing waits."""
-    at = now(tx)
-    most, rests = OUT_AT_ONCE, endpoint.open_until
-    if endpoint.status != EndpointStatus.DELETED:  # else all are let out, and come to an end
+    at, rests = now(tx), endpoint.open_until
+    if endpoint.status == EndpointStatus.DELETED:  # all are let out, and come to an end
+        most = TO_END_AT_ONCE
+    else:
         if rests is not None:
             if rests > at:
                 return rests
@@ -75,11 +78,12 @@ def hold(tx: Session, deliveries: Sequence[Taken]) -> None:
 
 def look_again(tx: Session, endpoint: Endpoint) -> None:
     """Somebody is to tend to it: when its circuit lets a probe through, or before long."""
-    if endpoint.status == EndpointStatus.DISABLED and endpoint.open_until is None:
-        return  # until it is enabled, which makes it due
-    rests = endpoint.open_until
-    at = now(tx) + LOOK_AGAIN if rests is None else max(now(tx), rests)
-    endpoint.due_at = at if endpoint.due_at is None else min(at, endpoint.due_at)
+    rests, soon = endpoint.open_until, now(tx) + LOOK_AGAIN
+    if rests is not None and rests > now(tx):
+        endpoint.due_at = rests
+    elif endpoint.status != EndpointStatus.DISABLED or rests is not None:
+        # Half-open, a probe is on its way, which tends to the lane as it comes back.
+        endpoint.due_at = min(soon, endpoint.due_at or soon)
 
 
 def drop(tx: Session, deliveries: Sequence[Taken]) -> None:

@@ -51,6 +51,7 @@ class Result:
     duration_ms: int
     status_code: int | None
     error: str | None
+    found_server: bool = True  # false when the name did not resolve in time: maybe not its fault
     headers: list[list[str]] = field(default_factory=list)
     body: str = ""
 
@@ -117,6 +118,7 @@ class Exchange:
             duration_ms=round((time.monotonic() - self.began) * 1000),
             status_code=status,
             error=self._error(status, failure),
+            found_server=self.curl.getinfo(pycurl.NAMELOOKUP_TIME) > 0,
             headers=[_header(line) for line in self.lines if b":" in line],
             body=_clean(self.body.getvalue().decode("utf-8", "replace")),
         )

@@ -18,7 +18,6 @@ from gateway.callbacks.sender import Exchange, Failure, Result
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import assert_no_transaction
 
-KEPT_CONNECTIONS = 1000
 _READABLE, _WRITABLE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _WATCH = {
     pycurl.POLL_IN: _READABLE,
@@ -41,14 +40,14 @@ def post(url: str, *, headers: Mapping[str, str], body: bytes) -> Result:
 
 class Transfers:
     """`start` any number, then `wait` for those that have ended. One thread at a time, but for
-    `wake`, which any thread may call.
+    `wake`, which any thread may call. As many connections as `kept` stay open for the next.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = 1) -> None:
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
-        self.multi.setopt(pycurl.M_MAXCONNECTS, KEPT_CONNECTIONS)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, kept)
         self.selector = selectors.DefaultSelector()
         self.ear, self.bell = os.pipe()
         os.set_blocking(self.ear, False)

@@ -62,6 +62,7 @@ def enable(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
             EndpointStatus.ENABLED,
             disabled_code=None,
             disabled_message=None,
+            failures=0,
             failing_since=None,
             open_until=None if paused else now(tx),
             due_at=now(tx),

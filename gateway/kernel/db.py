@@ -76,6 +76,7 @@ def engine() -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=SPARE,
         pool_timeout=5,
+        hide_parameters=True,  # merchants' data and answers have no place in logs
         pool_use_lifo=True,  # lets spare connections of a quiet hour time out at the server
     )
     event.listen(made, "connect", lambda connection, _: roles.check(connection))

@@ -66,7 +66,7 @@ def test_events_in_a_transaction_of_their_own(stage, shop, monkeypatch):
             with honest(actor) as tx:
                 tx.connection().execute(events._INSERT, later)
 
-    for module in ("gateway.kernel.http", "workers.payments", "workers.engine"):
+    for module in ("gateway.kernel.http", "workers.payments", "workers.clerks"):
         monkeypatch.setattr(f"{module}.transaction", twice)
 
     assert {"story", "promises"} <= caught(stage, shop, submit)
@@ -95,8 +95,8 @@ def test_delivered_before_it_is_posted(stage, ordered, monkeypatch):  # noqa: F8
         ids = {"ids": [each.id for each in taken]}
         tx.execute(
             text(
-                "UPDATE callback_deliveries SET status = 'delivered', due_at = NULL,"
-                " leased_until = NULL WHERE id = ANY(:ids)"
+                "UPDATE callback_deliveries SET status = 'delivered', due_at = NULL"
+                " WHERE id = ANY(:ids)"
             ),
             ids,
         )
