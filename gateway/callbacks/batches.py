@@ -61,13 +61,13 @@ _RECORD = text("""
             due_at = CASE WHEN d.due_at = v.due_at
                 THEN gateway_now() + make_interval(secs => v.wait) ELSE d.due_at END
         FROM ended v WHERE d.id = v.id AND d.lease = v.lease AND d.leased_until IS NOT NULL
-        RETURNING d.id, d.attempted
+        RETURNING d.id, d.lease, d.attempted
     )
     INSERT INTO callback_attempts (delivery_id, number, started_at, recorded_at, duration_ms,
         status_code, error, response_headers, response_body)
     SELECT told.id, told.attempted, v.started_at, gateway_now(), v.duration_ms,
         v.status_code, v.error, v.headers, v.body
-    FROM told JOIN ended v ON v.id = told.id
+    FROM told JOIN ended v ON v.id = told.id AND v.lease = told.lease
 """)
 
 _PUT_BACK = text("""
