@@ -100,9 +100,10 @@ def _disable(
     }
     if endpoint.status == EndpointStatus.ENABLED:
         endpoint.transition_to(EndpointStatus.DISABLED, **changes)
-    elif endpoint.disabled_code == DisabledCode.FAILING:  # a probe of it has failed, or said 410
-        for name, value in changes.items():
-            setattr(endpoint, name, value)
+    elif endpoint.disabled_code == code:  # its hourly probe has failed
+        endpoint.disabled_message, endpoint.open_until = message, open_until
+    elif endpoint.disabled_code == DisabledCode.FAILING:
+        endpoint.record("endpoint.updated", **changes)
 
 
 def _is_hopeless(tx: Session, endpoint: Endpoint) -> bool:

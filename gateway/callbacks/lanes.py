@@ -28,22 +28,28 @@ TO_END_AT_ONCE = 100
 LOOK_AGAIN = timedelta(seconds=20)
 
 _table: Any = Delivery.__table__
-_waiting = (
-    select(_table.c.id)
-    .where(
-        _table.c.endpoint_id == bindparam("endpoint"),
-        _table.c.status == DeliveryStatus.PENDING.value,
-        _table.c.due_at.is_(None),
+
+
+def _release(order: Any) -> Any:
+    # A delivery that is locked is being written by who makes it due: it needs nobody else.
+    waiting = (
+        select(_table.c.id)
+        .where(
+            _table.c.endpoint_id == bindparam("endpoint"),
+            _table.c.status == DeliveryStatus.PENDING.value,
+            _table.c.due_at.is_(None),
+        )
+        .order_by(order)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, key_share=True)
     )
-    .order_by(_table.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True, key_share=True)
-)
-_RELEASE = (
-    bulk_update(_table)
-    .where(_table.c.id.in_(_waiting))
-    .values(due_at=func.gateway_now(), updated_at=func.gateway_now())
-)
+    released = bulk_update(_table).where(_table.c.id.in_(waiting))
+    return released.values(due_at=func.gateway_now(), updated_at=func.gateway_now())
+
+
+_RELEASE = _release(_table.c.id)
+# The newest is the probe: the oldest may be the very one that the server cannot take.
+_RELEASE_PROBE = _release(_table.c.id.desc())
 
 
 def locked(tx: Session, ids: Sequence[str]) -> Sequence[Endpoint]:
@@ -54,17 +60,17 @@ def locked(tx: Session, ids: Sequence[str]) -> Sequence[Endpoint]:
 
 def tend(tx: Session, endpoint: Endpoint, most: int = OUT_AT_ONCE) -> datetime | None:
     """Let out what may go now. Returns when to look again; None when nothing waits."""
-    at, rests = now(tx), endpoint.open_until
+    at, rests, release = now(tx), endpoint.open_until, _RELEASE
     if endpoint.status == EndpointStatus.DELETED:  # all are let out, and come to an end
         most = TO_END_AT_ONCE
     else:
         if rests is not None:
             if rests > at:
                 return rests
-            most = 1  # half-open: a probe
+            most, release = 1, _RELEASE_PROBE
         elif endpoint.status == EndpointStatus.DISABLED:
             return None
-    released = tx.connection().execute(_RELEASE, {"endpoint": endpoint.id, "most": most})
+    released = tx.connection().execute(release, {"endpoint": endpoint.id, "most": most})
     return at + LOOK_AGAIN if released.rowcount == most else None
 
 

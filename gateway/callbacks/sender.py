@@ -138,7 +138,7 @@ class Exchange:
         """The last word on where this goes: the address itself, however its name was resolved."""
         family, kind, protocol, place = address
         if family not in (socket.AF_INET, socket.AF_INET6):
-            self.refused = "It leads inside; nothing was sent."
+            self.refused = "Leads inside; callbacks go to public addresses."
         else:
             self.refused = egress.refusal(place[0], place[1])
         return pycurl.SOCKET_BAD if self.refused else _Socket(family, kind, protocol)

@@ -26,18 +26,6 @@ _WATCH = {
 }
 
 
-def post(url: str, *, headers: Mapping[str, str], body: bytes) -> Result:
-    """One by itself, on a connection of its own."""
-    transfers = Transfers()
-    try:
-        transfers.start(url, url, headers, body)
-        while not (ended := transfers.wait(1.0)):
-            pass
-        return ended[0][1]
-    finally:
-        transfers.close()
-
-
 class Transfers:
     """`start` any number, then `wait` for those that have ended. One thread at a time, but for
     `wake`, which any thread may call. As many connections as `kept` stay open for the next.

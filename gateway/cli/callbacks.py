@@ -26,7 +26,7 @@ SLOW = "It is not over yet, and goes on by itself."
 
 def when(text: str) -> datetime | timedelta:
     """`2h` is so long ago; or RFC 3339 with its offset."""
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+    if ago := re.fullmatch(r"(\d{1,5})([smhd])", text):
         return timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
     try:
         return instant(text)

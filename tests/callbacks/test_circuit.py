@@ -1,12 +1,15 @@
 """Endpoints that fail: a circuit that opens and closes, an end after days, days of outage."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from tests_support import forget
 
 from gateway.callbacks import circuit
+from gateway.callbacks.models import Endpoint
+from gateway.callbacks.sender import Result
+from gateway.kernel.db import lock, transaction
 from gateway.settings import RETRY_INTERVALS
 from workers import callbacks as tasks
 from workers.callbacks import pump
@@ -252,3 +255,16 @@ def test_three_days_without_a_receiver_lose_nothing_and_keep_the_schedule(
             waited = (after - before).total_seconds()
             assert wait <= waited <= wait * 1.2 + 2 * circuit.LONGEST_OPEN_SECONDS
         assert len(moments) >= 9
+
+
+@pytest.mark.parametrize(("found_server", "weight"), [(True, circuit.SLOW_WEIGHS), (False, 1)])
+def test_a_name_that_does_not_resolve_in_time_is_not_held_against_the_server(
+    client, shop, receiver, found_server, weight
+):
+    made = receiver.register(client, shop)
+    late = Result(datetime.now(UTC), 5000, None, "No complete answer in time.", found_server)
+    with transaction(actor="test:late") as tx:
+        endpoint = lock(tx, Endpoint, made["id"])
+        circuit.failed(tx, endpoint, late)
+
+    assert endpoint.failures == weight

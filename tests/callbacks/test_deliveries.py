@@ -5,9 +5,9 @@ import socket
 import threading
 import time
 
-from tests_support import forget
+from tests_support import forget, post
 
-from gateway.callbacks import delivery, transfers
+from gateway.callbacks import delivery
 from gateway.settings import RETRY_INTERVALS
 
 from .conftest import ORDER
@@ -260,7 +260,7 @@ def test_a_server_that_closes_without_an_answer_is_asked_once(database):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    results = [transfers.post(url, headers={}, body=b"{}") for _ in range(2)]
+    results = [post(url) for _ in range(2)]
     listener.close()
 
     assert [result.delivered for result in results] == [True, False]
@@ -270,7 +270,7 @@ def test_a_server_that_closes_without_an_answer_is_asked_once(database):
 def test_an_endless_answer_is_read_no_further_than_needed(receiver, database):
     receiver.answers.append((200, {}, b"x" * 3_000_000))
 
-    result = transfers.post(receiver.url, headers={}, body=b"{}")
+    result = post(receiver.url)
 
     assert result.delivered
     assert len(result.body) == 1024
@@ -297,7 +297,7 @@ def test_a_server_that_drips_meets_the_deadline(database, monkeypatch):
     thread.start()
     began = time.monotonic()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    result = transfers.post(url, headers={}, body=b"{}")
+    result = post(url)
     stop.set()
     thread.join()
     listener.close()

@@ -9,7 +9,7 @@ import threading
 
 import pycurl
 import pytest
-from tests_support import forget
+from tests_support import forget, post
 
 from gateway.callbacks import egress, sender, transfers
 from gateway.dev.machine import free_port
@@ -170,7 +170,7 @@ def test_a_name_that_resolves_inside_leads_nowhere(canary, monkeypatch, addresse
 
     monkeypatch.setattr(sender.Exchange, "begin", resolves)
     egress.check_url(f"https://shop.example:{port}/")
-    result = transfers.post(f"https://shop.example:{port}/", headers={}, body=b"{}")
+    result = post(f"https://shop.example:{port}/")
 
     assert "inside" in result.error
     assert seen == []
@@ -180,7 +180,7 @@ def test_no_proxy_of_the_environment_is_asked(canary, monkeypatch):
     port, seen = canary
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-    transfers.post("https://nobody.invalid/", headers={}, body=b"{}")
+    post("https://nobody.invalid/")
 
     assert seen == []
 
@@ -191,7 +191,7 @@ def test_an_operator_lets_a_private_network_in(canary, monkeypatch):
     forget()
     egress.check_url("https://10.1.2.3/")
     egress.check_url("https://shop.internal/")
-    transfers.post(f"https://127.0.0.1:{port}/", headers={}, body=b"{}")
+    post(f"https://127.0.0.1:{port}/")
 
     assert len(seen) == 1
     with pytest.raises(egress.Refused):

@@ -112,12 +112,25 @@ def test_what_waits_is_released_after_a_probe_if_it_was_given_up(endpoint, turn,
     assert found.failing_since is None
 
 
-def test_its_events_go_on_being_kept_for_it(client, shop, turn, drain, sql):
-    turn("disable")
-    client.post("/api/v1/orders", json={"currency": "EUR", "amount": 5}, headers=shop.headers)
-    drain(only="nothing.")
+@pytest.mark.parametrize("code", [DisabledCode.PAUSED, DisabledCode.GONE])
+def test_what_happens_meanwhile_waits_and_is_sent_afterwards(
+    client, shop, endpoint, receiver, turn, drain, sql, code
+):
+    if code is DisabledCode.PAUSED:
+        turn("disable")
+    else:
+        given_up(endpoint, code)
+    for _ in range(8):
+        client.post("/api/v1/orders", json={"currency": "EUR", "amount": 5}, headers=shop.headers)
+    drain()
+    assert receiver.calls == []
+    assert sql("SELECT count(*) FROM callback_deliveries WHERE status = 'pending'") == 8
 
-    assert sql("SELECT status FROM callback_deliveries") == "pending"
+    turn("enable")
+    drain()
+
+    assert len(receiver.verified()) == 8
+    assert sql("SELECT open_until FROM callback_endpoints") is None
 
 
 def test_how_it_fares_is_shown(client, shop, endpoint, row, advance):
