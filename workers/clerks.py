@@ -39,10 +39,10 @@ def write(news: News) -> dict[str, bool]:
         with transaction(actor=ACTOR) as tx:
             tended = delivery.record(tx, news.ended, wanting=news.wanting)
     # Each apart, since each locks endpoints in the order of their ids.
-    for put_away, deliveries in ((lanes.hold, news.held), (lanes.drop, news.dropped)):
+    for work, deliveries in ((lanes.put_away, news.held), (lanes.drop, news.dropped)):
         if deliveries:
             with transaction(actor=ACTOR) as tx:
-                put_away(tx, deliveries)
+                work(tx, deliveries)
     return tended
 
 

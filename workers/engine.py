@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.callbacks import circuit
 from gateway.callbacks.batches import Taken
@@ -35,6 +35,8 @@ ERROR_SECONDS, WRITE_TRIES = 1.0, 30  # after half a minute claims run out anywa
 LOOK_SECONDS = 0.05  # how often to look for what is due, uncalled
 REMEMBER_SECONDS = 10.0  # longer than what a second allows takes to be had again
 
+AWAY = (OperationalError, InterfaceError)  # the database, or a lock that is not to be had
+
 log = get_logger(__name__)
 
 
@@ -50,10 +52,8 @@ class Engine:
         self.taking: Future[list[Taken]] | None = None
         self.writing: Future[dict[str, bool]] | None = None
         self.asked = 0  # how many are to be taken
-        self.news, self.written = (
-            clerks.News(),
-            clerks.News(),
-        )  # to be written down, and with a clerk
+        self.news = clerks.News()  # to be written down
+        self.written = clerks.News()  # with a clerk
         self.tries = 0  # to write that down
         self.rests_until = 0.0  # the database is away
         self.flows: dict[str, Flow] = {}
@@ -103,7 +103,7 @@ class Engine:
             taking, self.taking = self.taking, None
             try:
                 taken = taking.result()
-            except OperationalError as error:
+            except AWAY as error:
                 taken = []
                 self._rest(error)
             if taken:
@@ -214,7 +214,7 @@ class Engine:
             writing, self.writing = self.writing, None
             try:
                 self._settle(self.written, writing.result())
-            except OperationalError as error:  # again, rather than send again what was sent
+            except AWAY as error:  # again, rather than send again what was sent
                 if self.tries >= WRITE_TRIES or self.stopped.is_set():
                     raise
                 self._rest(error)
@@ -228,7 +228,7 @@ class Engine:
             self.tries += 1
             self.writing = self._by_a_clerk(clerks.write, self.written)
 
-    def _rest(self, error: OperationalError) -> None:
+    def _rest(self, error: Exception) -> None:
         log.warning("database unavailable", error=str(error).split("\n")[0])
         self.rests_until = time.monotonic() + ERROR_SECONDS
 
@@ -286,4 +286,7 @@ class Engine:
         waiting = [each for flow in self.crowded.values() for each in flow.clear()]
         self.waiting = 0
         if waiting:
-            clerks.give_back(waiting)
+            try:
+                clerks.give_back(waiting)
+            except AWAY as error:  # their leases run out
+                self._rest(error)

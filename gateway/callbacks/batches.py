@@ -174,7 +174,7 @@ def record(tx: Session, outcomes: Sequence[Outcome]) -> None:
     _execute(tx, _RECORD, rows)
 
 
-def hold(tx: Session, deliveries: Sequence[Taken]) -> None:
+def put_away(tx: Session, deliveries: Sequence[Taken]) -> None:
     """Into their lanes. The caller has locked the endpoints and sees to their due times."""
     _execute(tx, _PUT_BACK, [_key(each) | {"keeps_due": False} for each in deliveries])
 

@@ -74,10 +74,10 @@ def tend(tx: Session, endpoint: Endpoint, most: int = OUT_AT_ONCE) -> datetime |
     return at + LOOK_AGAIN if released.rowcount == most else None
 
 
-def hold(tx: Session, deliveries: Sequence[Taken]) -> None:
+def put_away(tx: Session, deliveries: Sequence[Taken]) -> None:
     """Put claimed deliveries into the lanes of their endpoints."""
     endpoints = locked(tx, sorted({each.endpoint_id for each in deliveries}))
-    batches.hold(tx, deliveries)
+    batches.put_away(tx, deliveries)
     for endpoint in endpoints:
         look_again(tx, endpoint)
 
