@@ -88,9 +88,12 @@ app.conf.update(
 Task = Callable[[str], None]
 
 
-def task(name: str) -> Callable[[Task], Any]:
+def task(name: str, *, acks_late: bool = True) -> Callable[[Task], Any]:
     """Declare a task that takes one id. What it raises is logged; its row's lease runs out and
     it is claimed again, so there is nothing to lose.
+
+    Without `acks_late` the broker forgets the message as the task begins: for one that runs as
+    long as there is work, and is called again in a second.
     """
 
     def declare(work: Task) -> Any:
@@ -106,7 +109,7 @@ def task(name: str) -> Callable[[Task], Any]:
             else:
                 log.info("task", ms=round((time.monotonic() - began) * 1000, 1))
 
-        return app.task(name=name)(run)
+        return app.task(name=name, acks_late=acks_late)(run)
 
     return declare
 

@@ -67,7 +67,7 @@ class Pump:
 pump = Pump()
 
 
-@task(DELIVER)
+@task(DELIVER, acks_late=False)
 def deliver(_: str) -> None:
     """The hint says that something is due, not what: the engine takes the longest due first."""
     pump.run()

@@ -15,6 +15,8 @@ FIRST_AT_ONCE = 2
 # What waits here for a place is claimed; the rest waits in the lane, where it costs nothing.
 MOST_WAITING = 20
 SLOW_SECONDS = 1.0
+# Places times the seconds that each is held: who answers in 1 s gets ten, who needs 5 s two.
+PLACE_SECONDS = 10.0
 # Well before the lease of a claim ends: another worker must not send it as well.
 LONGEST_WAIT_SECONDS = 20.0
 
@@ -71,15 +73,14 @@ class Flow:
         return True
 
     def landed(self, *, well: bool, seconds: float) -> None:
-        """One is back. Who answers, but slowly, has no more places than at first."""
+        """One is back. Who answers slowly has the fewer places, the slower it is."""
         self.flying -= 1
         self.failed += not well
         if not well:
             self.at_once = 1
-        elif seconds < SLOW_SECONDS:
-            self.at_once = min(settings().callback_concurrency, self.at_once * 2)
-        else:
-            self.at_once = min(self.at_once, FIRST_AT_ONCE)
+            return
+        fair = max(FIRST_AT_ONCE, int(PLACE_SECONDS / max(seconds, 0.001)))
+        self.at_once = min(settings().callback_concurrency, fair, self.at_once * 2)
 
     def is_stuck(self) -> bool:
         """Whether what waits here waits too long, or for an endpoint that hangs."""

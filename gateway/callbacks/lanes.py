@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy import update as bulk_update  # noqa: TID251 - to fall due is not a change of state
 from sqlalchemy.orm import Session
 
@@ -30,14 +30,16 @@ LOOK_AGAIN = timedelta(seconds=20)
 _table: Any = Delivery.__table__
 
 
-def _release(order: Any) -> Any:
+def _release(order: Any, *, later: bool = False) -> Any:
+    """Make the first in the lane due; with `later` also what is due at some other time."""
+    until = _table.c.due_at > func.gateway_now()
     # A delivery that is locked is being written by who makes it due: it needs nobody else.
     waiting = (
         select(_table.c.id)
         .where(
             _table.c.endpoint_id == bindparam("endpoint"),
             _table.c.status == DeliveryStatus.PENDING.value,
-            _table.c.due_at.is_(None),
+            or_(_table.c.due_at.is_(None), until) if later else _table.c.due_at.is_(None),
         )
         .order_by(order)
         .limit(bindparam("most"))
@@ -50,6 +52,7 @@ def _release(order: Any) -> Any:
 _RELEASE = _release(_table.c.id)
 # The newest is the probe: the oldest may be the very one that the server cannot take.
 _RELEASE_PROBE = _release(_table.c.id.desc())
+_RELEASE_ALL = _release(_table.c.id, later=True)
 
 
 def locked(tx: Session, ids: Sequence[str]) -> Sequence[Endpoint]:
@@ -62,7 +65,7 @@ def tend(tx: Session, endpoint: Endpoint, most: int = OUT_AT_ONCE) -> datetime |
     """Let out what may go now. Returns when to look again; None when nothing waits."""
     at, rests, release = now(tx), endpoint.open_until, _RELEASE
     if endpoint.status == EndpointStatus.DELETED:  # all are let out, and come to an end
-        most = TO_END_AT_ONCE
+        most, release = TO_END_AT_ONCE, _RELEASE_ALL
     else:
         if rests is not None:
             if rests > at:

@@ -36,9 +36,13 @@ _ERRORS = {
     pycurl.E_GOT_NOTHING: "The connection was closed without an answer.",
     pycurl.E_RECV_ERROR: "The connection broke while the answer came.",
     pycurl.E_SEND_ERROR: "The connection broke while the callback was sent.",
+    pycurl.E_SEND_FAIL_REWIND: "The connection broke while the callback was sent.",
     pycurl.E_SSL_CONNECT_ERROR: "The TLS handshake failed.",
     pycurl.E_PEER_FAILED_VERIFICATION: "The TLS certificate is not valid for this host.",
 }
+
+# Its name was resolved for this attempt, or it was sent on a connection that was there.
+_FOUND = (pycurl.NAMELOOKUP_TIME, pycurl.PRETRANSFER_TIME)
 
 Failure = tuple[int, str]  # libcurl's number and words
 
@@ -91,6 +95,9 @@ class Exchange:
         for option, value in _OPTIONS.items():
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        # The body comes from a function that cannot go back: so libcurl does not, as it would for
+        # bytes, send it again by itself on each kept connection that turns out dead.
+        self.curl.setopt(pycurl.READFUNCTION, self._on_read)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
 
@@ -101,7 +108,8 @@ class Exchange:
         self._trust(settings().callback_ca_file or certifi.where())
         lines = [f"{name}: {value}" for name, value in headers.items()]
         self.curl.setopt(pycurl.URL, url)
-        self.curl.setopt(pycurl.POSTFIELDS, body)
+        self.sent = BytesIO(body)
+        self.curl.setopt(pycurl.POSTFIELDSIZE, len(body))
         self.curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:", *lines])
         self.curl.setopt(pycurl.TIMEOUT_MS, int(settings().callback_timeout * 1000))
         self.started_at, self.began = datetime.now(UTC), time.monotonic()
@@ -118,7 +126,7 @@ class Exchange:
             duration_ms=round((time.monotonic() - self.began) * 1000),
             status_code=status,
             error=self._error(status, failure),
-            found_server=self.curl.getinfo(pycurl.NAMELOOKUP_TIME) > 0,
+            found_server=any(self.curl.getinfo(moment) for moment in _FOUND),
             headers=[_header(line) for line in self.lines if b":" in line],
             body=_clean(self.body.getvalue().decode("utf-8", "replace")),
         )
@@ -142,6 +150,9 @@ class Exchange:
         else:
             self.refused = egress.refusal(place[0], place[1])
         return pycurl.SOCKET_BAD if self.refused else _Socket(family, kind, protocol)
+
+    def _on_read(self, size: int) -> bytes:
+        return self.sent.read(size)
 
     def _on_body(self, chunk: bytes) -> int | None:
         self.seen += len(chunk)

@@ -1,15 +1,17 @@
 """What must not end the engine, wear out an endpoint or be at others' cost."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from tests_support import Receiver, forget
 
 from gateway.callbacks import circuit, service
 from gateway.callbacks.models import DisabledCode, Endpoint, EndpointStatus
+from gateway.callbacks.transfers import Transfers
 from gateway.dev.walk import wait_for
 from gateway.kernel import db
 from gateway.kernel.heartbeats import Pulse, beat
@@ -82,6 +84,22 @@ def test_an_endpoint_deleted_while_it_is_probed(client, shop, receiver, order, d
     assert len(receiver.calls) == 1
     assert sql("SELECT status FROM callback_endpoints") == "deleted"
     assert count(sql, "min(status)") == "delivered"
+
+
+def test_what_waits_for_its_next_attempt_ends_with_its_endpoint(
+    client, shop, receiver, order, drain, sql, slow_schedule
+):
+    made = receiver.register(client, shop, events=["order.created"])
+    receiver.answers = [(503, {"Retry-After": "86400"}, b"")] * 2
+    order()
+    order()
+    drain(only="callbacks.")
+    assert count(sql, "count(*) FILTER (WHERE due_at > gateway_now())") == 2
+
+    client.delete(f"/api/v1/webhook-endpoints/{made['id']}", headers=shop.headers)
+    drain(only="callbacks.")
+
+    assert count(sql, "count(*) FILTER (WHERE status = 'exhausted' AND due_at IS NULL)") == 2
 
 
 def test_a_lock_on_one_endpoint_costs_nobody_a_second_callback(
@@ -227,8 +245,50 @@ def test_who_answers_slowly_has_few_places(database):
         flow.landed(well=True, seconds=0.1)
     assert flow.room == MOST_WAITING
 
-    flow.flying += 1
-    flow.landed(well=True, seconds=5.0)
+    for seconds, places in ((1.1, 9), (3.0, 3), (14.0, FIRST_AT_ONCE)):
+        flow.flying += 1
+        flow.landed(well=True, seconds=seconds)
+        assert flow.at_once == places
+        assert flow.room == min(MOST_WAITING, 2 * places)
 
-    assert flow.at_once == FIRST_AT_ONCE
-    assert flow.room == 2 * FIRST_AT_ONCE
+
+def test_an_attempt_is_one_post_whatever_happened_to_kept_connections(database):
+    """A server that takes the request and hangs up: on a kept connection, and on each there is."""
+    requests, hang_up = [], threading.Event()
+
+    def serve(connection):
+        with connection:
+            while request := connection.recv(65536):
+                requests.append(request)
+                if hang_up.is_set():
+                    return
+                time.sleep(0.2)  # so that the others need connections of their own
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=accept, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    sending, ended = Transfers(kept=100), []
+
+    def send(several):
+        ended.clear()
+        for number in range(several):
+            sending.start(number, url, {}, b"{}")
+        while sending:
+            ended.extend(sending.wait(0.1))
+        return [result for _, result in ended]
+
+    assert all(result.delivered for result in send(6))
+    hang_up.set()
+    (result,) = send(1)
+    sending.close()
+    listener.close()
+
+    assert len(requests) == 6 + 1
+    assert result.error == "The connection broke while the callback was sent."
