@@ -31,7 +31,7 @@ BATCH = 100
 FLYING = 300  # not counting the slow: more at once would not be faster
 WAITING = 500  # claimed, for endpoints that have as many in flight as they take
 MOST = 1000  # in flight, with the slow: each has a socket
-ERROR_SECONDS, WRITE_TRIES = 1.0, 30  # after half a minute claims run out anyway
+ERROR_SECONDS, WRITE_TRIES = 1.0, 30  # by then claims run out anyway
 LOOK_SECONDS = 0.05  # how often to look for what is due, uncalled
 REMEMBER_SECONDS = 10.0  # longer than what a second allows takes to be had again
 

@@ -84,11 +84,9 @@ def refusal(address: str, port: int) -> str | None:
         return f"Port {port} is not for callbacks."
     if any(where in network for network in _allowed(found.callback_networks)):
         return None
-    return (
-        None
-        if _is_public(where)
-        else f"Leads inside, to {where}; callbacks go to public addresses."
-    )
+    if _is_public(where):
+        return None
+    return f"Leads inside, to {where}; callbacks go to public addresses."
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
+from gateway.callbacks import circuit
 from gateway.callbacks.catalogue import TESTED
 from gateway.callbacks.models import DisabledCode, Endpoint, EndpointStatus
 from gateway.callbacks.service import hold, refuse_disabled, sealed_secret
@@ -53,7 +54,8 @@ def disable(tx: Session, caller: Caller, endpoint_id: str, *, reason: str | None
 def enable(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
     """What waits is sent. One that was given up gets a single callback first, as a probe.
 
-    It is not known to fail any more: the time it was disabled does not count as failing.
+    It is not known to fail any more: the time it was disabled does not count as failing. But if
+    the probe fails, the others go on waiting.
     """
     endpoint = hold(tx, caller, endpoint_id)
     if endpoint.status == EndpointStatus.DISABLED:
@@ -62,7 +64,7 @@ def enable(tx: Session, caller: Caller, endpoint_id: str) -> Endpoint:
             EndpointStatus.ENABLED,
             disabled_code=None,
             disabled_message=None,
-            failures=0,
+            failures=0 if paused else circuit.FAILURES_TO_OPEN,
             failing_since=None,
             open_until=None if paused else now(tx),
             due_at=now(tx),

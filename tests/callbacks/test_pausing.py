@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from tests_support import forget
 
 from gateway.callbacks.models import DisabledCode, Endpoint, EndpointStatus
 from gateway.callbacks.schemas import EndpointSchema
@@ -131,6 +132,24 @@ def test_what_happens_meanwhile_waits_and_is_sent_afterwards(
 
     assert len(receiver.verified()) == 8
     assert sql("SELECT open_until FROM callback_endpoints") is None
+
+
+def test_the_rest_waits_on_when_the_probe_fails(
+    client, shop, endpoint, receiver, turn, drain, sql, monkeypatch
+):
+    monkeypatch.delenv("WEBHOOK_RETRY_INTERVALS_TEST")
+    forget()
+    given_up(endpoint, DisabledCode.GONE)
+    for _ in range(8):
+        client.post("/api/v1/orders", json={"currency": "EUR", "amount": 5}, headers=shop.headers)
+    drain()
+    receiver.answers = [(500, {}, b"")] * 100
+    turn("enable")
+    drain()
+
+    assert len(receiver.calls) == 1
+    assert sql("SELECT count(*) FROM callback_deliveries WHERE attempted > 0") == 1
+    assert sql("SELECT open_until > gateway_now() FROM callback_endpoints")
 
 
 def test_how_it_fares_is_shown(client, shop, endpoint, row, advance):
