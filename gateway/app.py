@@ -7,7 +7,9 @@ from gateway import health, metrics, openapi
 from gateway.callbacks.feed_routes import api as events
 from gateway.callbacks.routes import api as callbacks
 from gateway.captures.routes import api as captures
-from gateway.checkout.routes import pages as checkout
+from gateway.checkout.assets import assets
+from gateway.checkout.pages import pages
+from gateway.checkout.routes import checkouts, opening
 from gateway.disputes.routes import api as disputes
 from gateway.inventory.routes import api as inventory
 from gateway.kernel import logs, problems, requests
@@ -39,7 +41,7 @@ def create_app() -> Flask:
     problems.init_app(app)
     doors = (
         *(merchants, callbacks, inventory, orders, payments, captures, refunds, disputes),
-        *(settlement, timeline, webhooks, checkout, events),
+        *(settlement, timeline, webhooks, events, opening, checkouts, pages, assets),
     )
     for blueprint in doors:
         app.register_blueprint(blueprint)

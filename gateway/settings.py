@@ -52,6 +52,8 @@ class Settings:
     deliveries_kept_days: int  # what was delivered, and every attempt; what was not stays
     rate_per_key: int  # calls a second of one key to one web process
     rate_refused: int  # refused calls a second from one address to one web process
+    rate_per_shopper: int  # calls a second from one address of shoppers to one web process
+    rate_per_order: int  # times a second that one order is opened for a shopper
     trusted_proxies: int  # how many stand in front, each adding an X-Forwarded-For
     poll_seconds: int  # between two looks at a payment that waits for its shopper
     order_ttl: int  # seconds that an order may wait for a payment to begin
@@ -103,6 +105,8 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
         "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
+        "rate_per_shopper": env.int("GATEWAY_RATE_PER_SHOPPER", 50, validate=_positive),
+        "rate_per_order": env.int("GATEWAY_RATE_PER_ORDER", 10, validate=_positive),
         "trusted_proxies": env.int(
             "GATEWAY_TRUSTED_PROXIES", 0, validate=validate.Range(min=0, max=9)
         ),

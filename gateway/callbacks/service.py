@@ -202,3 +202,13 @@ def retry(tx: Session, caller: Caller, delivery_id: str) -> Delivery:
         delivery.transition_to(DeliveryStatus.PENDING)
     delivery.due_at = now(tx)
     return delivery
+
+
+def is_told(tx: Session, subject_id: str, type: str) -> bool:
+    """Whether every endpoint that wants the newest event of this type has answered it with 2xx."""
+    of_it = select(Event.id, Event.position).filter_by(subject_id=subject_id, type=type)
+    event = tx.execute(of_it.order_by(Event.seq.desc()).limit(1)).first()
+    if event is None or event.position is None:  # its deliveries come with its number
+        return False
+    undone = (Delivery.event_id == event.id, Delivery.status != DeliveryStatus.DELIVERED)
+    return tx.scalar(select(Delivery.id).where(*undone).limit(1)) is None

@@ -1,1 +1,1 @@
-"""What shoppers see of the gateway itself."""
+"""What a shop's page and its shoppers use: the widget, its API without a secret, the pay pages."""

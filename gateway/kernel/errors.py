@@ -52,6 +52,7 @@ class Unauthenticated(GatewayError):
     """Send `X-Api-Key` and `X-Api-Secret`, or the same pair as HTTP Basic."""
 
     status, code, title = 401, "unauthenticated", "Who is calling?"
+    challenge = 'Basic realm="payment gateway"'  # WWW-Authenticate
 
 
 class Forbidden(GatewayError):

@@ -11,7 +11,7 @@ Routes are declared with `read`, `write` and `receive`; there is no other way in
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -44,6 +44,9 @@ class Caller:
     merchant_id: str
     livemode: bool
     key_id: str
+    # Before each of its Idempotency-Keys: a stranger with what a shop's page shows must not be able
+    # to take those of the shop's server. It has a space, which no key has.
+    keys_begin: str = ""
 
     @property
     def actor(self) -> str:
@@ -51,6 +54,7 @@ class Caller:
 
 
 Authenticate = Callable[[Session], Caller]
+Count = Callable[[Caller], None]
 Route = Callable[..., Any]
 News = TypeVar("News")
 
@@ -73,17 +77,31 @@ class Declared:
     status: int = 200
     accepts: Schema | None = None
     query: Schema | None = None
-    waits: bool = False
+    waits: str | None = None
+    public: bool = False
     also: Mapping[int, str] = field(default_factory=dict)
     refuses: tuple[type[GatewayError], ...] = ()
 
 
-class Api(Blueprint):
-    """The routes of one domain. `authenticate` reads the request's headers."""
+def count_key(caller: Caller) -> None:
+    limits.count_call(caller.key_id)
 
-    def __init__(self, name: str, *, authenticate: Authenticate) -> None:
+
+class Api(Blueprint):
+    """The routes of one domain. `authenticate` reads the request, and `count` keeps its caller to a
+    pace; who calls `public` ones needs no secret.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        authenticate: Authenticate,
+        count: Count = count_key,
+        public: bool = False,
+    ) -> None:
         super().__init__(name, name, url_prefix=PREFIX)
-        self.authenticate = authenticate
+        self.authenticate, self.count, self.public = authenticate, count, public
 
     def read(
         self,
@@ -91,12 +109,12 @@ class Api(Blueprint):
         *,
         returns: Schema,
         query: Schema | None = None,
-        waits: bool = False,
+        waits: str | None = None,
         refuses: tuple[type[GatewayError], ...] = (),
     ) -> Callable[[Route], Route]:
         """Declare a GET. The route gets `(tx, caller, [query,] **path)`.
 
-        With `waits`, `Prefer: wait=N` holds the answer until the resource's status changes.
+        `Prefer: wait=N` holds the answer until the field that `waits` names changes.
         """
 
         def declare(route: Route) -> Route:
@@ -112,7 +130,7 @@ class Api(Blueprint):
                 _check_path(path)
                 answer = look(path)
                 if waits:
-                    answer = until_changed(answer, lambda: look(path, again=True), _status)
+                    answer = until_changed(answer, lambda: look(path, again=True), waits)
                 return _send(answer)
 
             said = Declared("GET", "read", returns, query=query, waits=waits, refuses=refuses)
@@ -169,13 +187,13 @@ class Api(Blueprint):
             limits.count_refusal(request.remote_addr)
             raise
         if not again:
-            limits.count_call(caller.key_id)
+            self.count(caller)
         tx.info["actor"] = caller.actor
         logs.add(actor=caller.actor)
         return caller
 
     def _add(self, rule: str, view: Any, route: Route, declared: Declared) -> None:
-        view.door, view.declared = declared.door, declared
+        view.door, view.declared = declared.door, replace(declared, public=self.public)
         self.add_url_rule(rule, endpoint=route.__name__, view_func=view, methods=[declared.method])
 
 
@@ -231,15 +249,11 @@ def _once(
         tx,
         merchant_id=caller.merchant_id,
         livemode=caller.livemode,
-        key=key,
+        key=f"{caller.keys_begin}{key}",
         request=fingerprint(request.path, body),
         secret=secret,
         run=run,
     )
-
-
-def _status(answer: Answer) -> str:
-    return str(json.loads(answer.body)["status"])
 
 
 def _send(answer: Answer) -> Response:

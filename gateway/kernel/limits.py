@@ -1,4 +1,4 @@
-"""How often a key may call, and how often an address may be refused, in a second.
+"""How often in a second a key may call, an address be refused, and shoppers knock.
 
 Counted in this process's memory, so that accepting a payment needs PostgreSQL alone; with several
 web processes each grants its share. A valid key is never held up by others at its address.
@@ -49,6 +49,16 @@ def count_refusal(address: str | None) -> None:
     Not counted before they are refused: behind a proxy many callers may share an address.
     """
     _count(f"address:{address}", settings().rate_refused, "Refused callers from here")
+
+
+def count_shopper(address: str | None) -> None:
+    """One more call of a shopper's browser. Raises `RateLimited`."""
+    _count(f"shopper:{address}", settings().rate_per_shopper, "Shoppers from here")
+
+
+def count_opening(order_id: str) -> None:
+    """One more who wants to pay an order. Raises `RateLimited`."""
+    _count(f"order:{order_id}", settings().rate_per_order, "Shoppers of this order")
 
 
 def _count(who: str, per_second: int, words: str) -> None:

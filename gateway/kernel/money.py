@@ -5,6 +5,7 @@ ISO's in places (UGX and ISK are charged with two digits that must be zero).
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields
@@ -42,6 +43,12 @@ def check_money(amount: int, currency: str) -> None:
     """Raises `ValidationError` on `amount` when it is `inexact`."""
     if why := inexact(amount, currency):
         raise ValidationError({"amount": [why]})
+
+
+def display(amount: int, currency: str) -> str:
+    """1999, EUR -> `19.99 EUR`: the same in every language, with Stripe's decimals."""
+    decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+    return f"{Decimal(amount).scaleb(-decimals):,.{decimals}f} {currency}"
 
 
 def any_case(codes: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from gateway.kernel.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
+    Unauthenticated,
     Unavailable,
 )
 from gateway.kernel.logs import current_request_id, get_logger
@@ -48,8 +49,8 @@ def render(error: GatewayError) -> Response:
     if error.status >= 500 and not isinstance(error, Unavailable):
         log.error("request failed", code=error.code, detail=error.detail, exc_info=error)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    if error.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="payment gateway"'
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = error.challenge
     errors = [{"param": each.param, "message": each.message} for each in error.errors]
     return _problem(error.status, error.code, error.title, error.detail, errors, headers)
 

@@ -38,6 +38,11 @@ def _end(response: Response) -> Response:
 
 
 def _subject() -> str | None:
-    """What the address names; cut and escaped, since a stranger may write anything there."""
+    """What the address names; cut and escaped, since a stranger may write anything there.
+
+    Of a client secret, only the id that it begins with.
+    """
     named: list[str] = list((request.view_args or {}).values())
-    return named[0][:128].encode("unicode_escape").decode() if named else None
+    return (
+        named[0].partition("_secret_")[0][:128].encode("unicode_escape").decode() if named else None
+    )

@@ -21,10 +21,11 @@ from gateway.kernel.db import remember_now, transaction
 from gateway.kernel.errors import Forbidden, Unauthenticated
 from gateway.kernel.http import Caller
 from gateway.merchants.models import ApiKey
+from gateway.merchants.schemas import KEY
 from gateway.merchants.service import hash_secret
 
 FLUSH_SECONDS = 60
-_KEY = re.compile(r"key_(test|live)_[A-Za-z0-9_]{1,64}")
+_KEY = re.compile(KEY)
 # Every request begins with this one: built once, past the ORM, and it reads the clock along.
 _KEYS: Any = ApiKey.__table__
 _KNOWN = select(_KEYS, func.gateway_now().label("now")).where(_KEYS.c.key == bindparam("key"))

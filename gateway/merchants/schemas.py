@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from gateway.kernel.fields import PORT, Resource, Strict, Text, Time
 
 MAX_ORIGINS = 20
+KEY = r"key_(?:test|live)_[A-Za-z0-9_]{1,64}"
 _HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
 _ORIGIN = rf"https?://{_HOST}(?::{PORT})?"
 

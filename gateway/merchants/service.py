@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from gateway.kernel.db import lock, now
 from gateway.kernel.errors import Conflict, NotFound
 from gateway.kernel.ids import new_id
-from gateway.kernel.seal import derive
-from gateway.merchants.models import ApiKey, Merchant
+from gateway.kernel.seal import derive, seal
+from gateway.merchants.models import ApiKey, Merchant, result_row
+
+RESULT = b"checkout-result"  # merchants write it down as well: it never changes
 
 
 class MerchantExists(Conflict):
@@ -34,6 +36,11 @@ class NewKey:
 def hash_secret(secret: str) -> bytes:
     """HMAC-SHA-256 under the pepper: secrets are long and random, so a slow hash buys nothing."""
     return hmac.digest(derive("api-keys"), secret.encode("utf-8", "surrogateescape"), "sha256")
+
+
+def result_key(secret: str) -> bytes:
+    """The key of results, which a merchant makes of the secret as we do."""
+    return hmac.digest(secret.encode(), RESULT, "sha256")
 
 
 def create(tx: Session, *, name: str) -> Merchant:
@@ -66,10 +73,12 @@ def create_key(
     mode = "live" if livemode else "test"
     random = f"key_{mode}_{secrets.token_hex(12)}:secret_{mode}_{secrets.token_urlsafe(32)}"
     key, _, secret = (pair or random).partition(":")
+    id = new_id("key")
     row = ApiKey(
-        id=new_id("key"),
+        id=id,
         key=key,
         secret_hash=hash_secret(secret),
+        sealed_result_key=seal(result_key(secret).hex(), bound_to=result_row(id)),
         merchant_id=merchant.id,
         livemode=livemode,
         name=name,

@@ -21,7 +21,8 @@ from gateway.merchants.auth import SecretRequired
 Json = dict[str, Any]
 
 
-ALWAYS = (Unauthenticated, SecretRequired, Invalid, RateLimited, Unavailable)
+ALWAYS = (Invalid, RateLimited, Unavailable)
+WITH_SECRET = (Unauthenticated, SecretRequired)
 WITH_BODY = (Unparsable, HttpError, BodyTooLarge, UnsupportedMediaType)
 WITH_KEY = (IdempotencyKeyInUse, IdempotencyKeyReused)
 IN_A_WHILE = (IdempotencyKeyInUse.status, RateLimited.status, Unavailable.status)
@@ -84,7 +85,7 @@ PROBLEM: Json = {
 
 def of(declared: Declared, *, shape: Json, named: bool) -> Json:
     """All answers of a route; `shape` is what its 2xx carry, `named` if its address holds an id."""
-    errors = [*ALWAYS, *declared.refuses]
+    errors = [*ALWAYS, *declared.refuses, *(() if declared.public else WITH_SECRET)]
     errors += [NotFound] if named else []
     errors += WITH_BODY if declared.door == "write" else []
     errors += WITH_KEY if declared.method == "POST" else []

@@ -39,6 +39,7 @@ TAGS = {
     "orders": "What is to be paid for.",
     "inventory": "What there is to sell.",
     "payments": "Attempts to be paid for an order, and what becomes of the money.",
+    "checkout": "What a shop's page and its shopper's browser may: no secret is needed.",
     "captures": "Money taken of what was held.",
     "refunds": "Money given back.",
     "disputes": "Money that a bank takes back, or tries to.",
@@ -181,6 +182,8 @@ def operation(rule: Rule, view: Any, declared: Declared, plugin: Plugin) -> Json
         "parameters": parameters(rule, declared, plugin),
         "responses": answers.of(declared, shape=shape(declared), named=bool(rule.arguments)),
     }
+    if declared.public:
+        said["security"] = []
     if more.strip():
         said["description"] = more.strip()
     if declared.accepts is not None:

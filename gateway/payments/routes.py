@@ -23,7 +23,7 @@ def list_payments(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
     return service.listed(tx, caller, query)
 
 
-@api.read("/payments/<payment_id>", returns=PaymentSchema(), waits=True)
+@api.read("/payments/<payment_id>", returns=PaymentSchema(), waits="status")
 def read_payment(tx: Session, caller: Caller, payment_id: str) -> Payment:
     """Read a payment.
 

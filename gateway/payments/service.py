@@ -6,7 +6,18 @@ Every function runs inside the caller's transaction and never talks to the netwo
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Text,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy import update as bulk_update  # noqa: TID251 - a due time is no change of state
 from sqlalchemy.orm import Session
 
@@ -53,6 +64,12 @@ _MAKE_DUE = (
             case((~exists().where(_OTHER.c.stripe_intent_id == _INTENT), _INTENT)),
         ),
     )
+)
+_WHEN: Any = bindparam("when", type_=DateTime(timezone=True))
+_MAKE_DUE_BY = (
+    bulk_update(_TABLE)
+    .where(_TABLE.c.id == bindparam("subject"))
+    .values(due_at=func.least(func.coalesce(_TABLE.c.due_at, _WHEN), _WHEN))
 )
 _BY_SESSION = _TABLE.c.stripe_session_id == bindparam("session", type_=Text)
 _BY_INTENT = _TABLE.c.stripe_intent_id == _INTENT
@@ -127,6 +144,11 @@ def expiry(tx: Session) -> datetime:
 def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> None:
     """News: have a worker look at Stripe's present state now, and keep an intent id learned."""
     tx.connection().execute(_MAKE_DUE, {"subject": payment_id, "intent": intent_id})
+
+
+def make_due_by(tx: Session, payment_id: str, when: datetime) -> None:
+    """Have a worker look at Stripe's present state at `when`, unless it does so before."""
+    tx.connection().execute(_MAKE_DUE_BY, {"subject": payment_id, "when": when})
 
 
 def match(

@@ -54,10 +54,31 @@ def create(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Payment]:
             f"Payment {live.id} is {live.status} with another {differ}. Repeat its parameters, wait"
             f" until it has ended, or POST /payments/{live.id}/retry or /cancel."
         )
-    _check_payable(order, attempts, body)
+    check_payable(order, attempts)
+    _check_asked(order, body)
     names = ("method", "vpa", "capture_method", "return_url")
     asked = {name: body[name] for name in names}
-    return Reply(attempt(tx, order, attempts, **asked, meta=body["metadata"]), 201)
+    asked |= {"meta": body["metadata"], "opening": {"key_id": caller.key_id}}
+    return Reply(attempt(tx, order, attempts, **asked), 201)
+
+
+def begin(tx: Session, order: Order, attempts: list[Payment]) -> Payment:
+    """The order's first payment with nothing special, or another like the last that failed.
+
+    The order is held, and none of its `attempts` can be paid.
+    """
+    check_payable(order, attempts)
+    last = max(attempts, key=lambda each: each.attempt, default=None)
+    return attempt(tx, order, attempts, **(like(last) if last else _PLAIN))
+
+
+_PLAIN: dict[str, Any] = {"capture_method": "automatic", "meta": {}, "opening": {}}
+
+
+def like(payment: Payment) -> dict[str, Any]:
+    """What was asked of a payment, for the one that follows it."""
+    names = ("method", "vpa", "capture_method", "return_url", "meta", "opening")
+    return {name: getattr(payment, name) for name in names}
 
 
 def _order(tx: Session, caller: Caller, body: dict[str, Any]) -> tuple[Order, list[Payment]]:
@@ -104,7 +125,7 @@ def _differing(payment: Payment, order: Order, body: dict[str, Any]) -> list[str
     return [name for name, value in known.items() if asked[name] != value]
 
 
-def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) -> None:
+def check_payable(order: Order, attempts: list[Payment]) -> None:
     if order.status in PAID:
         raise OrderAlreadyPaid(
             f"Order {order.id} is {order.status}. Make a new order to sell more."
@@ -114,6 +135,9 @@ def _check_payable(order: Order, attempts: list[Payment], body: dict[str, Any]) 
     first = next((each for each in attempts if each.status in OPEN), None)
     if first is not None:
         raise PaymentInProgress(f"Payment {first.id} of order {order.id} is {_ending(first)}.")
+
+
+def _check_asked(order: Order, body: dict[str, Any]) -> None:
     asked = (body["amount"] or order.amount, body["currency"] or order.currency)
     if asked != (order.amount, order.currency):
         raise OrderAmountMismatch(

@@ -1,5 +1,6 @@
 """What is asked of Stripe, from the rows. Frozen in the row that asks, before the first call."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ from gateway.kernel.db import now
 from gateway.kernel.due import Claim, is_ours, settle
 from gateway.orders.models import Order
 from gateway.payments.models import ENDED, OPEN, Payment, PaymentStatus, Resolution
+from gateway.payments.schemas import client_secret
 from gateway.processor.client import session_params
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
 from gateway.settlement.holding import below, family, settle_below
 
 S = PaymentStatus
+_SECRET = "<client_secret>"  # noqa: S105 - what stands for it in the row
 SUPERSEDABLE = (S.PENDING, S.REQUIRES_ACTION)  # another attempt may take its place
 # Stripe takes no other words for why (docs.stripe.com/api/refunds/create, reason).
 STRIPE_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
@@ -41,17 +44,25 @@ def session_request(tx: Session, claimed: Claim[Payment]) -> Request | None:
     if payment.status != S.PENDING or (payment.is_unasked and others):
         settle(tx, payment, claimed, due_in=None)
         return None
-    return payment.request(tx, payment.request_params or _session_params(order, payment))
+    request = payment.request(tx, payment.request_params or _session_params(order, payment))
+    return replace(request, params=_with_secret(request.params, payment))
+
+
+def _with_secret(params: dict[str, Any], payment: Payment) -> dict[str, Any]:
+    """The client secret leads back to us; it is derived on the way out and never stored."""
+    urls = ("success_url", "cancel_url")
+    secret = client_secret(payment.id)
+    return params | {url: params[url].replace(_SECRET, secret) for url in urls}
 
 
 def _session_params(order: Order, payment: Payment) -> dict[str, Any]:
-    back = f"{settings().base_url}/pay/return"
+    back = f"{settings().base_url}/pay/{_SECRET}/return"
     return session_params(
         payment_id=payment.id,
         lines=_lines(order),
         currency=payment.currency,
-        success_url=payment.return_url or f"{back}?outcome=paid",
-        cancel_url=payment.return_url or f"{back}?outcome=cancelled",
+        success_url=back,
+        cancel_url=back,
         method=payment.method,
         vpa=payment.vpa,
         manual_capture=payment.capture_method == "manual",

@@ -11,7 +11,7 @@ from gateway.kernel.http import Caller
 from gateway.orders.models import Order, OrderStatus
 from gateway.payments import service as payments
 from gateway.payments.models import ENDED, OPEN, Payment, PaymentStatus
-from gateway.settlement.create import attempt
+from gateway.settlement.create import attempt, like
 from gateway.settlement.holding import family
 from gateway.settlement.requests import SUPERSEDABLE
 
@@ -32,16 +32,7 @@ def retry(tx: Session, caller: Caller, payment_id: str) -> Payment:
     if payment.status in OPEN:
         payments.let_go(tx, payment)
         tx.flush()  # the place of the order's one live payment is free
-    return attempt(
-        tx,
-        order,
-        every,
-        method=payment.method,
-        vpa=payment.vpa,
-        capture_method=payment.capture_method,
-        return_url=payment.return_url,
-        meta=payment.meta,
-    )
+    return attempt(tx, order, every, **like(payment))
 
 
 def _check(order: Order, payment: Payment, every: list[Payment]) -> None:

@@ -45,7 +45,7 @@ class Reader:
             call.method,
             self.filled(call.url),
             headers=call.headers,
-            data=call.body,
+            data=call.body and self.filled(call.body),
             auth=call.user,
             timeout=15,
             allow_redirects=False,
@@ -61,6 +61,7 @@ class Reader:
         return CliRunner().invoke(main_group, words)
 
     def filled(self, url):
+        url = url.replace("pay_..._secret_...", self.ids.get("client_secret", ""))
         known = re.sub(r"\b([a-z]+(?:_test)?)_\.\.\.", lambda found: self.id(found[1]), url)
         return known.replace(GATEWAY, self.web).replace(SANDBOX, self.stripe.url)
 
@@ -77,6 +78,9 @@ class Reader:
         if isinstance(shown, dict):
             for each in shown.values():
                 self.remember(each)
+            for name, secret in (("client_secret", "client_secret"), ("cancel_token", "token")):
+                if shown.get(name):
+                    self.ids[secret] = shown[name]
             page = shown.get("checkout_url") or ""
             for each in (page.rpartition("/")[2], str(shown.get("id", ""))):
                 self.ids[each.rpartition("_")[0]] = each
@@ -174,7 +178,7 @@ def test_the_page_of_callbacks_names_every_event_there_is():
 
 
 def test_every_answer_in_the_guide_belongs_to_a_call():
-    shown = (ROOT / "docs/api.md").read_text().count("```json")
+    shown = guide().count("```json")
 
     assert shown == len([call for call in api() if call.answer is not None])
 
@@ -197,7 +201,12 @@ def test_the_guide_shows_every_call_there_is(client):
 
 
 def api():
-    return calls((ROOT / "docs/api.md").read_text())
+    return calls(guide())
+
+
+def guide():
+    """The merchants' calls, and those of a shop's page."""
+    return "".join((ROOT / page).read_text() for page in ("docs/api.md", "docs/checkout.md"))
 
 
 @pytest.mark.parametrize(

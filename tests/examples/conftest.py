@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_support import install
 
 from gateway.callbacks.signing import content_of
 from gateway.kernel.events import Event
 
-from .kits import KINDS, Kit, command, install, running
+from .kits import EXAMPLES, KINDS, Kit, command, running
 from .vectors import LARGE, NOW, SECRET
 
 
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made when a test first asks for Node."""
-    return install(tmp_path_factory.mktemp("node") / "receiver-node")
+    return install(EXAMPLES / "receiver-node", tmp_path_factory.mktemp("node") / "receiver-node")
 
 
 @pytest.fixture(params=KINDS)

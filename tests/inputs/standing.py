@@ -4,7 +4,7 @@ The routes are read from the application, so that a new one is covered as soon a
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,7 @@ from gateway.openapi.document import path_of
 from gateway.payments.models import Payment, PaymentStatus
 from gateway.processor.types import StripeDispute
 from gateway.refunds import service as refunds
+from gateway.settings import settings
 from gateway.settlement import movements
 from workers.relay import Relay
 
@@ -35,6 +36,7 @@ class Route:
 
     path: str
     declared: Declared
+    given: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def method(self) -> str:
@@ -51,7 +53,7 @@ class Route:
     def example(self) -> dict[str, Any]:
         """A body that it takes."""
         accepts = self.declared.accepts
-        return dict(accepts.described["examples"][0]) if accepts is not None else {}
+        return accepts.described["examples"][0] | self.given if accepts is not None else {}
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -92,6 +94,7 @@ class Standing:
         assert self.call("POST", "/payments", json=body).status_code == 201
         assert self.call("PUT", "/inventory/teapot", json={"on_hand": 100_000}).status_code == 200
         self.below = self._move_money()
+        self._open_checkout()
         Relay(lambda hints: None).run_once()
 
     def _move_money(self) -> dict[str, str]:
@@ -103,6 +106,17 @@ class Standing:
             refund = refunds.start(tx, payment, amount=1)
             movements.apply_disputes(tx, payment, (StripeDispute("dp_1", "lost", 1, "EUR"),))
             return {"captures": capture.id, "refunds": refund.id}
+
+    def _open_checkout(self) -> None:
+        """One that is open; from here on an example opens it again."""
+        order = self.call("POST", "/orders", json=PLAIN).json["id"]
+        asked = {"key": self.own["X-Api-Key"], "order_id": order, "origin": settings().base_url}
+        made = self.call("POST", "/checkout", json=asked)
+        assert made.status_code == 201
+        self.secret = made.json["client_secret"]
+        cancel = {"cancel_token": made.json["cancel_token"]}
+        given = {"/checkout": asked, "/checkout/{client_secret}/cancel": cancel}
+        self.routes = [replace(each, given=given.get(each.path, {})) for each in self.routes]
 
     def paid(self) -> str:
         """The id of another payment that has succeeded, as if Stripe had said so."""
@@ -123,6 +137,8 @@ class Standing:
         if not route.parameters:
             return route.path
         kind = route.path.split("/")[1]
+        if kind == "checkout":
+            return route.at(self.secret)
         if kind in self.below:
             return route.at(self.below[kind])
         rows = self.call("GET", f"/{kind}").json["data"]
@@ -149,6 +165,11 @@ class Standing:
             if each.parameters
         ):
             self.call("DELETE", f"{route.path}/{made['id']}")
+
+    @property
+    def guarded(self) -> list[Route]:
+        """Those that need a secret."""
+        return [route for route in self.routes if not route.declared.public]
 
     @property
     def writes(self) -> list[Route]:

@@ -63,7 +63,7 @@ def strangers(api, revoked):
 
 
 def test_nobody_gets_in_without_a_key_and_its_secret(api, faults, revoked):
-    for route in api.routes:
+    for route in api.guarded:
         path, body = api.standing_path(route), body_of(route)
         for headers in strangers(api, revoked):
             answer = api.call(route.method, path, json=body, keys=headers)
@@ -80,7 +80,7 @@ def check_401(answer):
 
 
 def test_a_key_alone_opens_no_merchants_call(api, faults):
-    for route in api.routes:
+    for route in api.guarded:
         keys = {"X-Api-Key": api.own["X-Api-Key"]}
         answer = api.call(route.method, api.standing_path(route), json=body_of(route), keys=keys)
         faults.check(str(route), check_problem, answer, 403, "secret_required")
@@ -92,7 +92,7 @@ QUERIES = ["key={}&secret={}", "X-Api-Key={}&X-Api-Secret={}", "api_key={}&api_s
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_key_in_the_address_never_opens(api, faults, query):
     carried = query.format(*api.own.values())
-    for route in api.routes:
+    for route in api.guarded:
         path = f"{api.standing_path(route)}?{carried}"
         answer = api.call(route.method, path, json=body_of(route), keys={})
         faults.check(str(route), check_401, answer)
@@ -125,7 +125,7 @@ ODD = {
 @pytest.mark.parametrize("headers", ODD.values(), ids=ODD)
 def test_odd_headers_change_nothing(api, faults, headers, monkeypatch):
     monkeypatch.setattr(waiting, "LONGEST_SECONDS", 0)
-    for route in api.routes:
+    for route in api.guarded:
         if route.method == "GET":
             answer = api.call("GET", api.standing_path(route), headers=headers)
             faults.check(str(route), check_ordinary, answer)
@@ -178,7 +178,7 @@ def test_what_has_no_door_takes_its_own_methods_only(api, faults):
 
 
 def test_a_head_is_a_get_without_its_body_and_needs_the_same_key(api, faults):
-    for route in api.routes:
+    for route in api.guarded:
         if route.method == "GET":
             path = api.standing_path(route)
             faults.check(str(route), check_head, api.call("HEAD", path), 200)

@@ -75,6 +75,13 @@ class Stack:
         answer = requests.post(checkout_url, data=CARD | form, allow_redirects=False, timeout=30)
         assert answer.status_code in (303, 200, 409), answer.text[:300]
 
+    def expire(self, checkout_url: str) -> None:
+        """What a day does to a session that nobody pays."""
+        session = checkout_url.rpartition("/")[2]
+        key = {"Authorization": f"Bearer {self.env['STRIPE_SECRET_KEY']}"}
+        url = f"{self.sandbox}/v1/checkout/sessions/{session}/expire"
+        requests.post(url, headers=key, timeout=10).raise_for_status()
+
     def faults(self, **rates: Any) -> None:
         if rates:
             requests.put(f"{self.sandbox}/_sandbox/faults", json=rates, timeout=5)

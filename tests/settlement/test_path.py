@@ -50,10 +50,10 @@ def test_a_visit_of_the_return_page_proves_nothing(client, shop, stripe, drain, 
     payment = create(client, shop).json
     drain()
 
-    page = client.get("/pay/return?outcome=paid")
+    page = client.get(f"/pay/{payment['client_secret']}/return?outcome=paid&status=succeeded")
     drain()
 
     assert page.status_code == 200
-    assert "as soon as the payment is confirmed" in page.text
+    assert "Checking your payment" in page.text
     assert read(client, shop, payment["id"])["status"] == "requires_action"
     assert history(payment["id"]) == ["payment.created", "payment.requires_action"]

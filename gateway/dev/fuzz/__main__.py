@@ -33,7 +33,8 @@ from gateway.kernel.ids import new_id
 SENDERS, GENERATED, REFURNISH = 8, 1 / 4, 500
 MOST_TOLD = 50
 # Limits would hide what lies behind them.
-UNLIMITED = {"GATEWAY_RATE_PER_KEY": "1000000", "GATEWAY_RATE_REFUSED": "1000000"}
+LIMITS = ("PER_KEY", "REFUSED", "PER_SHOPPER", "PER_ORDER")
+UNLIMITED = {f"GATEWAY_RATE_{limit}": "1000000" for limit in LIMITS}
 
 
 @dataclass

@@ -24,11 +24,13 @@ class Settings:
     timeout_after: float = 0.0
     rate_limit_per_s: int = 0
     latency_ms: float = 0.0
+    page_coop: str = ""  # the hosted page's Cross-Origin-Opener-Policy
 
 
 _NAMES = frozenset(field.name for field in fields(Settings))
 _WHOLE = frozenset({"seed", "rate_limit_per_s"})
-_RATES = _NAMES - _WHOLE - {"delay_webhooks_s", "latency_ms"}
+_CHOICES = {"page_coop": ("", "same-origin", "same-origin-allow-popups")}
+_RATES = _NAMES - _WHOLE - {"delay_webhooks_s", "latency_ms", *_CHOICES}
 
 
 class Faults:
@@ -90,6 +92,10 @@ class Faults:
 def _check(name: str, value: Any) -> None:
     if name not in _NAMES:
         raise ValueError(f"Unknown fault: {name}. Known: {', '.join(sorted(_NAMES))}.")
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, _CHOICES[name]))}.")
+        return
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (name in _WHOLE and not isinstance(value, int)):
         kind = "a whole number" if name in _WHOLE else "a number"

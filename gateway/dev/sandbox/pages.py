@@ -56,6 +56,8 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cache-Control"] = "no-store"
+        if policy := sandbox.faults.settings.page_coop:
+            response.headers["Cross-Origin-Opener-Policy"] = policy
         return response
 
     _front(pages, sandbox)

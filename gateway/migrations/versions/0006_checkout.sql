@@ -1,0 +1,5 @@
+-- How a shopper came to a payment, by the one who opened it last.
+ALTER TABLE payments ADD COLUMN opening jsonb NOT NULL DEFAULT '{}';
+
+-- Derived from the secret when the key is made, and sealed: signs what a shopper carries back.
+ALTER TABLE api_keys ADD COLUMN sealed_result_key text;
