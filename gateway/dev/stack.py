@@ -147,7 +147,13 @@ def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:
 
 def store(ports: Ports, var: Path) -> tuple[str, ...]:
     where = ("--port", str(ports.store), "--gateway", Ports.url(ports.web))
-    return (sys.executable, "-m", "gateway.dev.store", *where, "--memory", str(var / "store.json"))
+    return (
+        sys.executable,
+        "examples/demo_store/server.py",
+        *where,
+        "--memory",
+        str(var / "store.json"),
+    )
 
 
 def answers(url: str) -> bool:
