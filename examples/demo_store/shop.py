@@ -36,13 +36,13 @@ TRIALS = {
         "4242 4242 4242 4242": "pays",
         "4000 0000 0000 0002": "is declined",
         "4000 0027 6000 3184": "asks for 3D Secure",
-        "4000 0000 0000 7726": "pays; a refund is slow",
+        "4000 0000 0000 7726": "pays; its refund takes an hour",
     },
     "upi": {
         "shopper@upi": "pays",
         "failure@upi": "is declined",
-        "pending@upi": "takes its time, then pays",
-        "late-failure@upi": "takes its time, then fails",
+        "pending@upi": "pays, an hour later",
+        "late-failure@upi": "fails, an hour later",
     },
 }
 

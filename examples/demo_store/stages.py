@@ -67,6 +67,11 @@ class View:
         return str(self.order["reference"] or self.order["id"])
 
     @property
+    def status(self) -> str:
+        """The order's own, but for one that was given back, which stays paid at the gateway."""
+        return "refunded" if self.stage is _BACK else str(self.order["status"])
+
+    @property
     def stage(self) -> Stage:
         if self.order["status"] == "cancelled":
             return _CANCELLED

@@ -17,12 +17,12 @@ TEXTS = {
     "card": "Card",
     "upi": "UPI",
     "buy": "Buy",
-    "buying": "One moment …",
     "trials": "To try it, copy one of these",
     "trials_card": "Any later month and any three digits for the rest.",
-    "trials_upi": "Type it where the payment page asks for a UPI ID.",
+    "trials_upi": "Type it in as your UPI ID. The sandbox can let an hour pass.",
     "copied": "Copied {}",
     "not_copied": "Please copy it by hand: {}",
+    "left_open": "Nothing was taken so far, and your cart is as it was.",
     "your_order": "See your order {}",
     "away": "The shop cannot be reached just now. Nothing is lost; try again.",
     "recent": "Recent orders",
@@ -54,13 +54,22 @@ TEXTS = {
     "skip": "To the content",
 }
 # What the scripts say; the page carries them.
-SCRIPTED = ("copied", "not_copied", "cart_empty", "total", "buying", "your_order", "away")
+SCRIPTED = (
+    "copied",
+    "not_copied",
+    "cart_empty",
+    "total",
+    "your_order",
+    "away",
+    "left_open",
+)
 ORDER_WORDS = {
     "created": "Not paid yet",
     "payment_in_progress": "Being paid",
     "payment_done": "Paid",
     "payment_failed": "Payment failed",
     "packaging": "Paid",
+    "refunded": "Refunded",
     "cancelled": "Cancelled",
 }
 REFUND_WORDS = {

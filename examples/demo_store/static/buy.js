@@ -1,10 +1,9 @@
 // Buying, as a shop's page does it: the script to copy. It opens the gateway's widget and goes where
 // its result leads. It never says what a thing costs or whether it is paid for: the server knows.
-"use strict";
-
-const texts = JSON.parse(document.body.dataset.texts);
+export const texts = JSON.parse(document.body.dataset.texts);
 const notice = () => document.getElementById("notice");
 let paying = false;
+export const isPaying = () => paying;
 
 async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
@@ -15,16 +14,32 @@ async function post(path, body) {
 }
 
 // `order` is a promise, because a browser lets a click open a window only at once.
-async function pay(order, form) {
+function pay(order, form) {
   if (paying) return;
-  paying = true;
-  form.setAttribute("aria-busy", "true");
   notice().textContent = "";
-  const ended = await new window.PaymentGateway({ ...options(), orderId: order.then((known) => known.order_id) }).open();
-  const known = await order.catch(() => null);
+  const orderId = order.then((known) => known.order_id);
+  follow(new window.PaymentGateway({ ...options(), orderId }).open(), order, form);
+}
+
+async function follow(ending, order, form) {
+  paying = true;
+  form?.setAttribute("aria-busy", "true");
+  order.then((known) => remembered(known)).catch(() => {});
+  const ended = await ending;
+  const known = await order.catch(() => null); // refused: onFailure has said why
   if (known && ended.outcome !== "succeeded" && ended.outcome !== "pending") offer(known, ended);
   paying = false;
-  form.removeAttribute("aria-busy");
+  form?.removeAttribute("aria-busy");
+}
+
+// The order that is being paid, for this tab, so that a reload goes on with it.
+function remembered(known) {
+  try {
+    if (known) sessionStorage.setItem("kettle-and-fern-order", JSON.stringify(known));
+    return JSON.parse(sessionStorage.getItem("kettle-and-fern-order"));
+  } catch {
+    return null; // a browser that keeps nothing
+  }
 }
 
 function options() {
@@ -41,9 +56,11 @@ function options() {
   };
 }
 
+const bought = () => dispatchEvent(new Event("shop:bought"));
+
 // The order's page asks the server, which verifies the result and waits for the callback.
 function showOrder(result) {
-  dispatchEvent(new Event("shop:bought"));
+  bought();
   const query = new URLSearchParams({
     order_id: result.orderId, payment_id: result.paymentId, status: result.status,
     amount: result.amount, currency: result.currency, signature: result.signature,
@@ -61,7 +78,7 @@ function offer(known, { message }) {
   if (document.getElementById("order")) return;
   const link = Object.assign(document.createElement("a"), { href: `/orders/${known.reference}` });
   link.textContent = texts.your_order.replace("{}", known.reference);
-  complain(`${message} `);
+  complain(`${message || texts.left_open} `);
   notice().firstChild.append(link);
 }
 
@@ -79,10 +96,11 @@ document.addEventListener("submit", (event) => {
   if (!paying) pay(post(form.getAttribute("action"), wish), form);
 });
 
-// After a reload in the middle of a payment.
+// After a reload in the middle of a payment, or back from the payment page.
 addEventListener("load", () => {
-  const order = document.getElementById("order")?.dataset.order;
-  if (!order && !document.getElementById("shop")) return;
-  const here = order && { orderId: order, onSuccess() {}, onPending() {} }; // this page follows it anyway
-  window.PaymentGateway?.resume({ ...options(), ...here });
+  const [known, order] = [remembered(), document.getElementById("order")];
+  if (!known || (order && order.dataset.order !== known.order_id)) return;
+  const here = order && { onSuccess: bought, onPending: bought }; // this page follows it anyway
+  const ending = window.PaymentGateway?.resume({ ...options(), orderId: known.order_id, ...here });
+  if (ending) follow(ending, Promise.resolve(known), document.getElementById("shop"));
 });

@@ -1,6 +1,6 @@
 // What makes the shop pleasant: the cart that survives a reload, numbers to copy, and a page that
 // keeps up. None of it is needed to buy, and nothing of it is believed by the server.
-"use strict";
+import { isPaying, texts } from "./buy.js";
 
 const CART = "kettle-and-fern-cart";
 const shop = document.getElementById("shop");
@@ -71,6 +71,7 @@ function stepped(button) {
   if (button.hidden) product.querySelector(input.value > 0 ? ".step:last-of-type" : ".add").focus();
 }
 
+addEventListener("shop:bought", () => remember({}));
 count(remembered());
 if (shop) {
   const kept = remembered();
@@ -79,7 +80,6 @@ if (shop) {
   }
   drawCart(shop);
   shop.addEventListener("input", () => drawCart(shop));
-  addEventListener("shop:bought", () => remember({}));
   addEventListener("pageshow", (event) => event.persisted && location.reload()); // a token is for one page
   addEventListener("shop:failed", ({ detail }) => {
     if (!["order_already_paid", "order_cancelled"].includes(detail.code)) return;
@@ -143,7 +143,7 @@ async function drawPanel() {
 async function drawOrder() {
   const order = document.getElementById("order");
   const late = order && "watched" in order.dataset && Date.now() - looked > 10000;
-  if (!order || paying || !(late || shown().heard !== heard)) return;
+  if (!order || isPaying() || !(late || shown().heard !== heard)) return;
   [heard, looked] = [shown().heard, Date.now()];
   const page = await fetched(location.pathname + location.search);
   const fresh = page.getElementById("order");
