@@ -68,9 +68,9 @@ class Journal:
             self.heard += line.kind == "callback"
             same = self._same_look(line)
             if same:
-                same.times, same.more, same.at = same.times + 1, line.more, line.at
-            else:
-                self._lines.appendleft(line)
+                line.times += same.times
+                self._lines.remove(same)
+            self._lines.appendleft(line)
 
     def _same_look(self, line: Line) -> Line | None:
         """A page that looks again and again is one line, until something else happens."""
