@@ -136,8 +136,7 @@ def receive() -> Answer:
     except (WebhookVerificationError, ValueError):  # ValueError: bytes or Base64 of no sense
         inbox.refuse(name)
         return behind.plain("The signature of this callback does not fit.", 400)
-    # payment.succeeded may be a second or a late payment, which the gateway gives back.
-    packs = event["type"] == "order.payment_done"
+    packs = event["type"] == "order.payment_done"  # payment.succeeded may be a second payment
     inbox.keep(name, event, packs=packs)  # yours: in one transaction of your database
     return "", 204
 
