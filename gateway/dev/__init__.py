@@ -1,4 +1,4 @@
-"""For laptops and tests: embedded servers, a supervisor, a demo store, a Stripe sandbox.
+"""For laptops and tests: embedded servers, a supervisor, a Stripe sandbox.
 
 Never imported by the product.
 """

@@ -146,8 +146,10 @@ def sandbox(ports: Ports, var: Path) -> tuple[str, ...]:
 
 
 def store(ports: Ports, var: Path) -> tuple[str, ...]:
+    """An example for merchants: it imports nothing of ours, and we nothing of it."""
     where = ("--port", str(ports.store), "--gateway", Ports.url(ports.web))
-    return (sys.executable, "-m", "gateway.dev.store", *where, "--memory", str(var / "store.json"))
+    program = str(ROOT / "examples" / "demo_store" / "server.py")
+    return (sys.executable, program, *where, "--memory", str(var / "store.json"))
 
 
 def answers(url: str) -> bool:

@@ -1,6 +1,7 @@
-"""Makes sure the gateway sends its callbacks here, and remembers the secret that verifies them.
+"""What the store sees to before it opens: where callbacks go, and how much there is to sell.
 
-The secret is shown once, so it lives in a file of mode 0600. It is never printed.
+Your shop does both once, by hand or by script, and has the endpoint's secret in its environment.
+Here it lives in a file of mode 0600, since the gateway shows it once. It is never printed.
 """
 
 import json
@@ -11,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.dev.store.client import Gateway, Problem, Unreachable, segment
+import shop
+from client import Gateway, Problem
 
 DESCRIPTION = "Demo store"
 RETRY_SECONDS = 0.5
-MANY = 100  # more than a merchant may have
+MANY = 100  # endpoints: more than a merchant may have
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def load(path: Path) -> Remembered | None:
         known = Remembered(found["endpoint_id"], found["url"], found["secret"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return known if all(isinstance(value, str) for value in asdict(known).values()) else None
+    sound = all(isinstance(value, str) and value for value in asdict(known).values())
+    return known if sound else None
 
 
 def save(path: Path, remembered: Remembered) -> None:
@@ -48,13 +51,13 @@ def save(path: Path, remembered: Remembered) -> None:
         raise
 
 
-class Registration:
-    """The shop's one webhook endpoint at the gateway."""
+class Opening:
+    """The store's one webhook endpoint at the gateway, and a first count of its goods."""
 
-    def __init__(self, gateway: Gateway, *, url: str, memory: Path) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.url = url
-        self.memory = memory
+        self.url = "http://127.0.0.1:8001/callbacks"
+        self.memory = Path("var/store.json")
         self.waiting_for = "The shop has just started and is looking for the gateway."
         self._known: Remembered | None = None
 
@@ -67,11 +70,22 @@ class Registration:
         """Try until it is done; the gateway may start after the shop."""
         while not stopped.is_set():
             try:
+                self._count_goods()
                 self._known = self.ensure()
                 return
-            except (Problem, Unreachable, OSError) as error:
-                self.waiting_for = f"The webhook endpoint is not ready: {error}"
+            except (Problem, OSError) as error:
+                self.waiting_for = f"The shop is not open yet: {error}"
             stopped.wait(RETRY_SECONDS)
+
+    def _count_goods(self) -> None:
+        """What the gateway does not count yet; what it does has been sold from since."""
+        for sku, product in shop.PRODUCTS.items():
+            try:
+                self.gateway.get(f"/inventory/{sku}")
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                self.gateway.put(f"/inventory/{sku}", {"on_hand": product.pieces})
 
     def ensure(self) -> Remembered:
         """Keep the endpoint that file and gateway agree on; else delete ours and make a new one."""
@@ -94,7 +108,7 @@ class Registration:
 
     def _delete(self, endpoint_id: str) -> None:
         try:
-            self.gateway.delete(f"/webhook-endpoints/{segment(endpoint_id)}")
+            self.gateway.delete(f"/webhook-endpoints/{endpoint_id}")
         except Problem as problem:
             if problem.status != 404:  # somebody else was faster
                 raise

@@ -12,10 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
-from gateway.dev.store.app import Store, create_app
-from gateway.dev.store.inbox import KEPT
-
-from .fake import FakeGateway, signed
+from .conftest import visitor
+from .fake import FakeGateway, Store, signed
 
 
 def test_the_endpoint_is_made_once_and_kept_over_a_restart(
@@ -27,7 +25,7 @@ def test_the_endpoint_is_made_once_and_kept_over_a_restart(
     endpoint = gateway.endpoints["we_1"]
     assert endpoint["url"] == "http://127.0.0.1:8001/callbacks"
     assert (endpoint["events"], endpoint["description"]) == (["*"], "Demo store")
-    assert first.registration.secret == second.registration.secret
+    assert first.opening.secret == second.opening.secret
     memory = tmp_path / "var" / "store.json"
     assert stat.S_IMODE(memory.stat().st_mode) == 0o600
     assert [file.name for file in memory.parent.iterdir()] == ["store.json"]
@@ -52,7 +50,7 @@ def test_what_file_and_gateway_disagree_about_is_made_anew(
     store = start()
 
     assert list(gateway.endpoints) == ["we_2"]
-    assert store.registration.secret == json.loads(memory.read_text())["secret"]
+    assert store.opening.secret == json.loads(memory.read_text())["secret"]
 
 
 def test_another_port_replaces_the_endpoint_and_leaves_those_of_others(
@@ -69,15 +67,15 @@ def test_another_port_replaces_the_endpoint_and_leaves_those_of_others(
 
 def test_the_shop_waits_for_the_gateway(gateway: FakeGateway, start: Callable[..., Store]) -> None:
     store = start(register=False)
-    browser = create_app(store).test_client()
+    browser = visitor(store)
     waiting = browser.get("/healthz")
     assert (waiting.status_code, waiting.text.count("\n")) == (503, 1)
     assert browser.post("/callbacks", data="{}").status_code == 503
 
     gateway.refusals = [(401, "unauthenticated")]
-    store.registration.run(threading.Event())
+    store.opening.run(threading.Event())
 
-    assert "Because." in store.registration.waiting_for
+    assert "Because." in store.opening.waiting_for
     assert browser.get("/healthz").status_code == 200
 
 
@@ -89,9 +87,10 @@ def test_a_signed_callback_counts_once(store: Store, browser: FlaskClient) -> No
     (kept,) = browser.get("/callbacks.json").json["data"]
     assert (kept["id"], kept["verified"], kept["duplicates"]) == ("evt_1", True, 2)
     assert kept["body"] == json.loads(call["data"])
-    page = browser.get("/").text
-    assert "payment.succeeded" in page
-    assert "verified" in page
+    assert set(kept) == {"id", "verified", "received_at", "duplicates", "body"}
+    panel = browser.get("/").text
+    assert "payment.succeeded" in panel
+    assert "came 3 times, counted once" in panel
 
 
 def test_callbacks_are_listed_newest_first_and_filtered(store: Store, browser: FlaskClient) -> None:
@@ -114,7 +113,7 @@ def test_a_callback_that_is_not_ours_is_refused_and_never_acted_upon(
     store: Store, browser: FlaskClient, fault: str
 ) -> None:
     call = signed(store, "evt_1", "order.payment_done", {"id": "ord_1"})
-    secret, at, headers = str(store.registration.secret), datetime.now(UTC), call["headers"]
+    secret, at, headers = str(store.opening.secret), datetime.now(UTC), call["headers"]
     if fault == "secret":
         other = Webhook("whsec_b3RoZXI=")
         headers["webhook-signature"] = other.sign("evt_1", at, call["data"])
@@ -139,7 +138,7 @@ def test_a_callback_that_is_not_ours_is_refused_and_never_acted_upon(
     (kept,) = browser.get("/callbacks.json").json["data"]
     assert not kept["verified"]
     assert kept["body"] == {"type": "unverified", "data": {}}  # nothing of it is passed on
-    assert store.inbox.fulfilment("ord_1") is None
+    assert store.inbox.packed("ord_1") is None
     assert "not verified" in browser.get("/").text
 
 
@@ -151,22 +150,23 @@ def test_an_order_is_fulfilled_on_payment_done_only_and_once(
 
     hear("evt_1", "payment.succeeded", {"id": "pay_1", "order_id": "ord_1"})
     hear("evt_2", "order.packaging", {"id": "ord_1"})
-    assert store.inbox.fulfilment("ord_1") is None
+    assert store.inbox.packed("ord_1") is None
 
     for id in ("evt_3", "evt_3", "evt_4"):
         hear(id, "order.payment_done", {"id": "ord_1"})
 
-    fulfilment = store.inbox.fulfilment("ord_1")
-    assert fulfilment
-    assert fulfilment.id == "evt_3"
-    assert [kept.id for kept in store.inbox.listed() if kept.fulfilled] == ["evt_3"]
+    packed = store.inbox.packed("ord_1")
+    assert packed
+    assert packed.id == "evt_3"
+    panel = browser.get("/panel").text
+    assert panel.count("the parcel was packed on this") == 1
+    assert panel.count("came 2 times, counted once") == 1
+    assert panel.count("the parcel was packed before") == 1
 
 
 def test_the_inbox_keeps_the_newest(store: Store) -> None:
-    for number in range(KEPT + 5):
-        call = signed(store, f"evt_{number}", "payment.created", {"id": "pay_1"})
-        store.inbox.receive(
-            call["data"].encode(), call["headers"], secret=str(store.registration.secret)
-        )
-    assert len(store.inbox) == KEPT
+    for number in range(1005):
+        event = {"type": "payment.created", "data": {"id": "pay_1"}}
+        store.inbox.keep(f"evt_{number}", event, packs=False)
+    assert len(store.inbox.listed()) == 1000
     assert store.inbox.listed()[-1].id == "evt_5"
