@@ -4,7 +4,9 @@
 Everything else that is wrong delays work without losing any, so it is shown as `degraded`.
 """
 
+import re
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 from flask import Flask, Response, jsonify
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint
 from gateway.captures.models import Capture
+from gateway.checkout.codes import CODES
 from gateway.kernel import heartbeats, logs
 from gateway.kernel.db import transaction
 from gateway.kernel.due import is_due
@@ -146,10 +149,11 @@ def _attention(tx: Session) -> dict[str, Any]:
 def error_page() -> Response:
     """What each `code` of an error answer means; every answer's `type` leads here."""
     parts = [
-        f'<section id="{error.code}"><h2>{error.code}</h2>'
-        f"<p><b>{error.status} {error.title}</b></p><p>{error.__doc__}</p></section>"
+        _explained(error.code, error.__doc__ or "", f"{error.status} {error.title}")
         for error in all_errors()
     ]
+    parts.append("<h1>In a shop's page</h1>")
+    parts += [_explained(code, text) for code, text in CODES.items()]
     page = Response(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors</title>'
         '<meta name="viewport" content="width=device-width">'
@@ -160,6 +164,13 @@ def error_page() -> Response:
     )
     page.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     return page
+
+
+def _explained(code: str, text: str, title: str = "") -> str:
+    """`text` is ours; of Markdown it has backticks only."""
+    told = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    bold = f"<p><b>{escape(title)}</b></p>" if title else ""
+    return f'<section id="{code}"><h2>{code}</h2>{bold}<p>{told}</p></section>'
 
 
 def jobs_status() -> Response:

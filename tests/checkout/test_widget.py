@@ -8,6 +8,8 @@ import pytest
 from node_support import NODE, install
 
 from gateway.checkout.assets import INTEGRITY, RELEASED
+from gateway.checkout.codes import CODES
+from gateway.checkout.service import REASONS
 from gateway.checkout.words import DIALOG
 from gateway.dev import widget
 from gateway.dev.places import ROOT
@@ -57,11 +59,13 @@ def test_it_needs_no_other_words_than_it_has():
 
 def test_every_code_it_makes_up_is_explained():
     script = widget.WIDGET.read_text()
-    made_up = {"network_error", "origin_not_allowed", "order_not_made", "left_open"}
+    made_up = {"network_error", "order_not_made", "left_open"}
+    ends = {code for code, _ in REASONS.values()}
     guide = (ROOT / "docs/checkout.md").read_text()
 
     assert {code for code in made_up if f'"{code}"' in script} == made_up
-    assert {code for code in made_up if f"`{code}`" not in guide} <= {"left_open"}
+    assert made_up | ends == set(CODES)
+    assert {code for code in CODES if f"`{code}`" not in guide} == set()
 
 
 @pytest.mark.parametrize(

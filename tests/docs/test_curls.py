@@ -154,7 +154,8 @@ def table(path, heading):
 
 
 def test_the_readme_keeps_its_promises(reader):
-    pay, look, register = calls((ROOT / "README.md").read_text())
+    allow, pay, look, register = calls((ROOT / "README.md").read_text())
+    assert "http://127.0.0.1:9001" in reader.type(allow).json()["allowed_origins"]
     first, again = reader.type(pay), reader.type(pay)
     seen, endpoint = reader.type(look).json(), reader.type(register)
 

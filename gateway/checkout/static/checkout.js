@@ -163,9 +163,9 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       kept = known;
       for (let seen = ""; kept && active?.self === self; ) {
         const began = Date.now();
-        const asks = askStripe ? "&ask=stripe" : seen && `&wait=${beside ? 2 : 20}`;
+        const asks = askStripe || state === "away" ? "ask=stripe" : "";
         askStripe = false;
-        const view = await ask(`/${kept.secret}?${seen && `seen=${seen}`}${asks}`);
+        const view = await ask(`/${kept.secret}?${asks}${seen && `&seen=${seen}&wait=${isGone() ? 20 : 2}`}`);
         if (!view) return;
         if (view.version !== seen) tell("event", { name: "status", data: view });
         if (view.settled) return settle(view);
@@ -233,7 +233,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
         event.preventDefault();
         /** @type {any} */ (dialog.querySelector("button:last-child"))?.click();
       };
-      document.body.append(host);
+      document.documentElement.append(host);
       dialog.showModal();
       show("connecting");
       const language = locale.slice(0, 2).toLowerCase();

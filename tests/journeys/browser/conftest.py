@@ -77,8 +77,12 @@ class Shop:
     options: dict[str, Any] = field(default_factory=dict)
     more: str = ""
     lang: str = "en"
+    whole: str = ""  # the page, where a test brings its own
+    orders: Callable[[], dict[str, Any]] = dict
 
     def page(self) -> str:
+        if self.whole:
+            return self.whole
         options = json.dumps(self.options).replace("'", "&#39;")
         return SHOP.format(gateway=self.gateway, options=options, more=self.more, lang=self.lang)
 
@@ -98,6 +102,14 @@ def shop_server() -> Iterator[tuple[str, list[Shop]]]:
             headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body))}
             for name, value in {**headers, **current[-1].headers}.items():
                 self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            body = json.dumps(current[-1].orders()).encode()
+            self.send_response(201)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
