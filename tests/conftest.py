@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -78,18 +79,49 @@ def servers() -> Iterator[embedded.Servers]:
         yield running
 
 
+class Clones:
+    """Databases, each used once. One is made ahead and used ones go while the next test runs."""
+
+    def __init__(self, postgres: embedded.Postgres) -> None:
+        self.postgres = postgres
+        self._behind = ThreadPoolExecutor(1)
+        self._next = self._behind.submit(self._make)
+
+    def _make(self) -> str:
+        name = f"test_{os.getpid()}_{next(_number)}"
+        embedded.clone_database(self.postgres, TEMPLATE, name)
+        return name
+
+    def take(self) -> str:
+        name = self._next.result()
+        self._next = self._behind.submit(self._make)
+        return name
+
+    def give_back(self, name: str) -> None:
+        self._behind.submit(embedded.drop_database, self.postgres, name)
+
+    def close(self) -> None:
+        self._behind.shutdown()
+
+
+@pytest.fixture(scope="session")
+def clones(servers: embedded.Servers) -> Iterator[Clones]:
+    clones = Clones(servers.postgres)
+    yield clones
+    clones.close()
+
+
 @pytest.fixture
-def database(servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(clones: Clones, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A fresh database, reached as the application's role."""
-    name = f"test_{os.getpid()}_{next(_number)}"
-    embedded.clone_database(servers.postgres, TEMPLATE, name)
-    url = servers.postgres.url(embedded.APP, name)
+    name = clones.take()
+    url = clones.postgres.url(embedded.APP, name)
     monkeypatch.setenv("DATABASE_URL", url)
     forget()
     yield url
     crashpoints.arm(None)
     forget()
-    embedded.drop_database(servers.postgres, name)
+    clones.give_back(name)
 
 
 @dataclass(frozen=True)

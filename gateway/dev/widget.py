@@ -38,7 +38,8 @@ def types(tools: Path, *, node: str = "node") -> str:
     """The declarations of checkout.js, by the TypeScript that is installed in `tools`."""
     with tempfile.TemporaryDirectory() as folder:
         out = ("--declaration", "--emitDeclarationOnly", "--outDir", folder)
-        command = [node, tools / "node_modules/typescript/bin/tsc", *CHECKS, *out, WIDGET]
+        compiler = str(tools / "node_modules/typescript/bin/tsc")
+        command = [node, compiler, *CHECKS, *out, str(WIDGET)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
