@@ -167,6 +167,8 @@ def have_asked(tx: Session, payment: Payment) -> None:
     """
     if payment.status not in OPEN or payment.stripe_session_id is None:
         return
+    if payment.attempts > 1:  # Stripe does not answer: it is asked again in its own time
+        return
     soon = max(now(tx), (payment.checked_at or now(tx)) + BETWEEN)
     if payment.due_at is None or payment.due_at > soon:
         payments.make_due_by(tx, payment.id, soon)

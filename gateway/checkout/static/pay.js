@@ -15,7 +15,8 @@ let wake = () => {};
 
 const pause = (ms) => new Promise((done) => { wake = done; setTimeout(done, ms); });
 const notice = (text) => { page.querySelector("[data-notice]").textContent = text; };
-const inWindow = () => told.mode === "popup" && memory.getItem("pg-nonce") !== null;
+// Isolated by Stripe's page a window may have lost its memory; the server knows how it was opened.
+const inWindow = () => told.mode === "popup" || memory.getItem("pg-nonce") !== null;
 
 /** Ask until there is an answer that is not "later"; meanwhile the shopper sees why. */
 async function ask(url, options) {
@@ -78,7 +79,8 @@ async function draw() {
   const answer = await fetch(location.pathname + url, { headers: { "X-Pay-Page": "1" } });
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = fresh.querySelector("main");
-  const same = next.dataset.scene === told.scene;
+  const status = page.querySelector("[role=status]");
+  const same = next.querySelector("[role=status]").innerHTML === status.innerHTML;
   for (const name of Object.keys(told)) delete told[name];
   Object.assign(told, next.dataset);
   if (same) return;

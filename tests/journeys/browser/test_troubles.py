@@ -182,6 +182,8 @@ def test_a_provider_that_cuts_the_window_off(shopper, stack, policy):
     pay(window)
 
     assert shopper.outcome()[0] == "success"
+    shopper.page.wait_for_timeout(2_000)
+    assert window.is_closed() or window.url.startswith(f"{stack.url}/pay/")
 
 
 @pytest.mark.parametrize("policy", ["same-origin", "same-origin-allow-popups"])
