@@ -8,7 +8,7 @@ import json
 import secrets
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 from flask import Blueprint, Response, redirect, render_template, request
 from sqlalchemy.orm import Session
@@ -98,7 +98,7 @@ def _about(tx: Session, checkout: Checkout) -> dict[str, Any]:
     """What the page shows and its script needs of a payment."""
     payment, opening = checkout.payment, checkout.payment.opening
     key = tx.get(ApiKey, opening.get("key_id", ""))
-    back_to = _safe(opening.get("return_url") or payment.return_url)
+    back_to = _safe(payment.return_url or opening.get("return_url"))
     return {
         "checkout": checkout,
         "amount": display(payment.amount, payment.currency),
@@ -129,9 +129,14 @@ def _with_result(url: str, checkout: Checkout) -> str:
         "status": row.status,
     }
     parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, True) if name not in told]
-    added = [(name, str(value)) for name, value in told.items() if value is not None]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *added])))
+    reserved = {*told, "signature"}
+    kept = [each for each in parts.query.split("&") if each and _name(each) not in reserved]
+    added = urlencode({name: value for name, value in told.items() if value is not None})
+    return urlunsplit(parts._replace(query="&".join([*kept, added])))
+
+
+def _name(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])
 
 
 def _safe(url: str | None) -> str | None:

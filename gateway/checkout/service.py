@@ -129,12 +129,13 @@ def opened(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Checkout]
     attempts = payments.hold_all(tx, order)
     live = next((each for each in attempts if each.is_live), None)
     payment = live or begin(tx, order, attempts)
-    payment.opening = {
-        "key_id": caller.key_id,
-        "origin": body["origin"],
-        "mode": body["mode"],
-        "return_url": body["return_url"],
-    }
+    if live is None or "origin" not in payment.opening:  # who joins changes nothing
+        payment.opening = {
+            "key_id": caller.key_id,
+            "origin": body["origin"],
+            "mode": body["mode"],
+            "return_url": body["return_url"],
+        }
     token = None if live else _cancel_token(payment.id)
     return Reply(seen(tx, payment, cancel_token=token), 200 if live else 201)
 

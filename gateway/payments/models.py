@@ -90,8 +90,7 @@ class Payment(Recorded, Asking, Base):
     capture_method: Mapped[str]
     return_url: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
-    # How the shopper came to it, by the one who opened it last: `key_id`, and of the widget
-    # `origin`, `mode` and `return_url`.
+    # Who began it, `key_id`; then of the first page that opened it `origin`, `mode`, `return_url`.
     opening: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     amount_captured: Mapped[int] = mapped_column(default=0)
     amount_refunded: Mapped[int] = mapped_column(default=0)

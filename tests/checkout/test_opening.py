@@ -170,3 +170,24 @@ def test_a_page_that_knocks_too_often_is_told_to_wait(page, monkeypatch):
     assert statuses[:2] == [201, 200]
     assert 429 in statuses
     assert ORIGIN
+
+
+def test_who_joins_changes_nothing_for_who_began(page, new_shop):
+    back = f"{ORIGIN}/thanks"
+    first = page.open(return_url=back).json
+
+    page.open(return_url=f"{ORIGIN}/other", mode="redirect")
+
+    answer = page.client.get(f"/pay/{first['client_secret']}", headers={"X-Pay-Page": "1"})
+    assert f'data-leave="{back}?' in answer.text or "data-leave" not in answer.text
+    assert "/other" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "shop.example"])
+def test_whatever_host_was_asked_for_a_page_must_be_allowed(page, host):
+    forged = {"origin": f"http://{host}", "return_url": f"http://{host}/phish"}
+    body = {"key": page.shop.key, "order_id": page.order["id"]} | forged
+
+    answer = page.client.post("/api/v1/checkout", json=body, headers={"Host": host})
+
+    assert (answer.status_code, answer.json["code"]) == (403, "origin_not_allowed")

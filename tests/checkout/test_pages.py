@@ -131,7 +131,7 @@ def test_when_the_shopper_came_is_only_a_hint(page, stripe, drain, came):
 
 
 def test_the_shop_is_given_a_result_it_can_verify(page, move):
-    back = "https://shop.example/thanks?cart=7&status=succeeded&signature=forged"
+    back = "https://shop.example/thanks?cart=7&st%61tus=succeeded&signature=forged&x=%ff"
     opened = page.open(return_url=back).json
     move(opened["payment_id"], "authorized")
 
@@ -140,6 +140,7 @@ def test_the_shop_is_given_a_result_it_can_verify(page, move):
 
     assert url.startswith("https://shop.example/thanks?")
     assert query["cart"] == "7"
+    assert "x=%ff" in url
     assert query["status"] == "authorized"
     assert query["signature"] == signature(page.shop.secret, query)
 

@@ -97,7 +97,7 @@ def test_the_result_is_signed_with_the_keys_own_secret(page, move):
     assert (result["status"], result["amount"]) == ("succeeded", 4900)
 
 
-def test_it_is_signed_for_who_opened_it_last(page, move):
+def test_it_is_signed_for_who_began_it(page, move):
     opened = page.open().json
     with db.transaction(actor="test:setup") as tx:
         merchant = merchants.get(tx, page.shop.merchant_id)
@@ -107,7 +107,7 @@ def test_it_is_signed_for_who_opened_it_last(page, move):
 
     result = page.look(opened["client_secret"]).json["result"]
 
-    assert result["signature"] == signature(other.secret, result)
+    assert result["signature"] == signature(page.shop.secret, result)
 
 
 def test_what_the_shops_server_began_is_signed_as_well(page, move):

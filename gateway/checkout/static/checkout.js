@@ -21,19 +21,18 @@
  */
 
 var PaymentGateway = (() => {
-  "use strict";
   const HOME = new URL(/** @type {any} */ (document.currentScript)?.src ?? location.href).origin;
   const PATIENCE = 60000; // ms without an answer before there is a payment
   const READING = 1200; // ms to see that it is paid
   const IN_APP = /FBA[NV]|Instagram|; wv\)/; // without a second window
 
-  // A text for each state, a name for each button; other languages come from the server.
+  // By state, then by button; other languages come from the server.
   /** @type {Record<string, string>} */
   const ENGLISH = {
     title: "Payment", connecting: "Connecting…", waiting: "Please pay in the window that has opened.",
     away: "The payment window is closed or out of sight. If you are paying there, go on.",
     leaving: "Give up this payment?", cancelling: "Cancelling…",
-    offline: "No connection. We keep trying; you cannot be charged twice.",
+    offline: "No connection. Still trying; you cannot be charged twice.",
     telling: "Paid. Telling the shop…", succeeded: "Thank you, it is paid.",
     pending: "Your bank takes its time. The shop is told.",
     reopen: "Open the payment window", stay: "Go on paying", cancel: "Cancel payment", close: "Close",
@@ -54,7 +53,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
 @media(prefers-reduced-motion:reduce){i{animation:none!important}}
 @media(max-width:30rem){dialog{margin-block-end:0;border-end-start-radius:0;border-end-end-radius:0}}`;
 
-  /** One at a time on a page. @type {any} */
+  /** One on a page. @type {any} */
   let active = null;
 
   /** What a reload must not lose. @param {any} [what] */
@@ -74,6 +73,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
     if (/^(secret|sk)_/.test(key)) throw Object.assign(TypeError(`${code}: ${HOME}/docs/errors#${code}`), { code });
 
     const base = new URL(apiBase).origin;
+    const back = new URL(returnUrl, location.href).href.split("#")[0].replaceAll("\\", "%5C").slice(0, 2000);
     const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
     const nonce = random();
     const dialog = document.createElement("dialog");
@@ -96,7 +96,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
     };
     for (const [name, hook] of Object.entries(options)) if (typeof hook === "function") on(name.slice(2).toLowerCase(), hook);
 
-    /** A fault in the shop's own function stops nothing here. */
+    /** A fault of the shop's own stops nothing here. */
     const tell = (name = "", /** @type {any} */ data) => {
       for (const each of listeners) {
         try {
@@ -127,21 +127,18 @@ button:last-child{background:none;border-color:#8888;color:inherit}
         return active.running;
       }
       const running = new Promise((ended) => (end = ended));
-      active = { self, running, focus: () => beside?.focus() };
-      draw();
+      active = { running, focus: () => beside?.focus() };
       const { signal } = (life = new AbortController());
+      draw();
       addEventListener("message", hear, { signal });
       for (const sign of ["focus", "online", "pageshow"]) addEventListener(sign, look, { signal });
+      kept = known;
       askStripe = !!known;
-      (known ? watch(known) : begin().then(watch)).catch((error) => fail("order_not_made", error.message));
+      (known ? watch(known) : begin().then(watch)).catch((error) => fail("order_not_made", String(error?.message)));
       return running;
     };
 
-    const wanted = (order_id = "", way = "") => {
-      const back = new URL(returnUrl, location.href);
-      back.hash = "";
-      return { key, order_id, origin: location.origin, mode: way, return_url: back.href };
-    };
+    const wanted = (order_id = "", mode = "") => ({ key, order_id, origin: location.origin, mode, return_url: back });
     // The window asks for the same under the same key, and needs this page no more.
     const waiting = (order = "") =>
       `/pay/wait#${encodeURIComponent(JSON.stringify({ body: wanted(order, "popup"), id, nonce }))}`;
@@ -150,7 +147,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       const order_id = await orderId;
       if (order_id !== orderId) beside?.location.replace(base + waiting(order_id));
       const view = await ask("", wanted(order_id, beside ? "popup" : "redirect"), { "Idempotency-Key": id });
-      if (!view) return null;
+      if (!view || life.signal.aborted) return null;
       const { client_secret: secret, cancel_token: token, url } = view;
       const known = { key, order_id, secret, token, url };
       memory(known);
@@ -158,10 +155,10 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       return known;
     };
 
-    /** Ask until it is settled; messages and the window only make it look sooner. */
+    /** Until it is settled; messages and the window only make it look sooner. */
     const watch = async (/** @type {any} */ known) => {
       kept = known;
-      for (let seen = ""; kept && active?.self === self; ) {
+      for (let seen = ""; kept && !life.signal.aborted; ) {
         const began = Date.now();
         const asks = askStripe || state === "away" ? "ask=stripe" : "";
         askStripe = false;
@@ -193,22 +190,21 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       const headers = { "Content-Type": "application/json", ...more };
       const init = body && { method: "POST", body: JSON.stringify(body), headers };
       const began = Date.now();
-      for (let tries = 0, shut = 0; active?.self === self; await pause(Math.min(500 << tries++, 5000))) {
+      for (let tries = 0, shut = 0; !life.signal.aborted; await pause(Math.min(500 << tries++, 5000))) {
         let why = "network_error";
         try {
           const answer = await fetch(`${base}/api/v1/checkout${path}`, init);
           const said = await answer.json();
           if (answer.ok) return said;
           why = said.code;
-          if (answer.status < 500 && answer.status !== 429 && why !== "idempotency_key_in_use") {
-            return path.endsWith("cancel") || fail(why, said.detail); // or too late to cancel
-          }
+          const no = answer.status < 500 && answer.status !== 429 && why !== "idempotency_key_in_use";
+          if (no && body) return kept || fail(why, said.detail); // kept: too late to cancel
         } catch {
-          // A browser does not say why. If the gateway answers, it refuses this page.
+          // If the gateway answers otherwise, it refuses this page.
           shut = (await fetch(`${base}/checkout.js`, { cache: "no-store" }).catch(() => 0)) ? shut + 1 : 0;
-          if (shut > 1) return fail("origin_not_allowed", `${location.origin} is no allowed origin.`);
+          if (shut > 1 && !kept) return fail("origin_not_allowed", `${location.origin} is no allowed origin.`);
         }
-        if (!kept && Date.now() - began > PATIENCE) return fail(why, "There was no answer.", true);
+        if (!kept && Date.now() - began > PATIENCE) return fail(why, "No answer.", true);
         if (tries > 1) show("offline");
       }
     };
@@ -227,8 +223,9 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       const root = host.attachShadow({ mode: "open" });
       root.adoptedStyleSheets = [sheet];
       root.append(dialog);
-      dialog.innerHTML = '<h2 id="title"></h2><i></i><p role="status"></p><div></div>';
-      dialog.setAttribute("aria-labelledby", "title");
+      dialog.replaceChildren(...["h2", "i", "p", "div"].map((name) => document.createElement(name)));
+      dialog.children[2].role = "status";
+      dialog.onclose = () => life.signal.aborted || dialog.showModal(); // Escape, more than once
       dialog.oncancel = (event) => {
         event.preventDefault();
         /** @type {any} */ (dialog.querySelector("button:last-child"))?.click();
@@ -253,7 +250,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       if (dialog.className === state) return;
       const [title, , text, box] = /** @type {any} */ (dialog.children);
       dialog.className = state;
-      title.textContent = words.title;
+      title.textContent = dialog.ariaLabel = words.title;
       text.textContent = words[state];
       const leave = kept?.token ? ["cancel", () => show("leaving")] : ["close", () => finish(null, "user")];
       const reopen = () => {
@@ -276,14 +273,13 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       finish({ outcome, code, message, recoverable }, "done");
     };
 
-    /** Once: with what the server said, or null when somebody just left.
+    /** Once: with what the server said, or null if somebody left.
      * @param {any} ended @param {string} reason */
     const finish = async (ended, reason) => {
-      if (active?.self !== self) return;
+      if (!life || life.signal.aborted) return;
+      life.abort();
       const said = ended ?? { outcome: "open", code: "left_open", message: words.away, recoverable: true };
       const { outcome, code } = said;
-      active = null;
-      life.abort();
       beside?.close();
       beside = null;
       if (ended) memory(null);
@@ -295,6 +291,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
       dialog.close(); // and the focus is where it was
       /** @type {any} */ (dialog.getRootNode()).host.remove();
       state = "closed";
+      active = null;
       if (ended) tell(outcome === "succeeded" ? "success" : code ? "failure" : outcome, said);
       tell("close", { reason });
       end(said);
@@ -340,9 +337,10 @@ button:last-child{background:none;border-color:#8888;color:inherit}
   }
 
   // <button data-pg-key="key_..." data-pg-order="ord_..."> fires pg:success, ...
-  const wire = (/** @type {MouseEvent} */ { target }) => {
-    const button = /** @type {any} */ (target).closest?.("[data-pg-order]");
+  const wire = (/** @type {any} */ event) => {
+    const button = event.target.closest?.("[data-pg-order]");
     if (!button) return;
+    event.preventDefault();
     const one = checkout({ key: button.dataset.pgKey, orderId: button.dataset.pgOrder });
     for (const name of ["success", "pending", "failure", "close"]) {
       one.on(name, (/** @type {any} */ detail) => button.dispatchEvent(new CustomEvent(`pg:${name}`, { bubbles: true, detail })));

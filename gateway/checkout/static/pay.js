@@ -10,13 +10,16 @@ const ENDED = ["failed", "expired", "cancelled", ...FINAL];
 
 const page = document.querySelector("main");
 const told = page.dataset;
-const memory = window.sessionStorage;
+let nonce = null; // of the widget that opened this window
+try {
+  nonce = sessionStorage.getItem("pg-nonce");
+} catch { /* a browser that keeps nothing */ }
 let wake = () => {};
 
 const pause = (ms) => new Promise((done) => { wake = done; setTimeout(done, ms); });
 const notice = (text) => { page.querySelector("[data-notice]").textContent = text; };
 // Isolated by Stripe's page a window may have lost its memory; the server knows how it was opened.
-const inWindow = () => told.mode === "popup" || memory.getItem("pg-nonce") !== null;
+const inWindow = () => told.mode === "popup" || nonce !== null;
 
 /** Ask until there is an answer that is not "later"; meanwhile the shopper sees why. */
 async function ask(url, options) {
@@ -43,13 +46,12 @@ const post = (body, id) =>
 async function begin() {
   const words = location.hash.slice(1);
   if (!words) return void addEventListener("hashchange", begin, { once: true });
-  let { body, id, nonce } = {};
+  let [body, id] = [];
   try {
     ({ body, id, nonce } = JSON.parse(decodeURIComponent(words)));
-  } catch {
-    return undefined; // not the widget's: nothing begins
-  }
-  memory.setItem("pg-nonce", nonce);
+    sessionStorage.setItem("pg-nonce", nonce);
+  } catch { /* not the widget's words, or nowhere to keep them */ }
+  if (!body || !id) return location.replace("/pay/none");
   await pause(250); // the shop's page was first: its answer is then ours as well
   const answer = await post(JSON.stringify(body), id);
   if (answer.ok) return location.replace(`/pay/${answer.body.client_secret}`);
@@ -66,7 +68,7 @@ async function again(event) {
   const button = event.target.closest("[data-try-again]");
   if (!button || button.getAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
-  const answer = await post(told.again, crypto.randomUUID());
+  const answer = await post(told.again, crypto.getRandomValues(new Uint32Array(4)).join("-"));
   if (answer.ok) location.replace(`/pay/${answer.body.client_secret}`);
   else {
     notice(answer.body.title);
@@ -95,7 +97,7 @@ async function draw() {
 function shown() {
   const ended = ENDED.includes(told.scene) || "over" in told;
   if (window.opener && told.origin) {
-    window.opener.postMessage({ pg: "look", nonce: memory.getItem("pg-nonce") }, told.origin);
+    window.opener.postMessage({ pg: "look", nonce }, told.origin);
   }
   const retry = page.querySelector("[data-try-again]");
   if (retry) retry.hidden = inWindow(); // there the shop's page offers it

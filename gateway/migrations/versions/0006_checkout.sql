@@ -1,4 +1,4 @@
--- How a shopper came to a payment, by the one who opened it last.
+-- Who began a payment, and the first page that opened it for a shopper.
 ALTER TABLE payments ADD COLUMN opening jsonb NOT NULL DEFAULT '{}';
 
 -- Derived from the secret when the key is made, and sealed: signs what a shopper carries back.
