@@ -148,6 +148,21 @@ def test_a_reload_during_3ds_asks_again(sandbox: Server):
     assert 'name="three_ds"' in page(sandbox, session.id).text
 
 
+def test_slow_and_held_money_is_told_apart_from_paid(sandbox: Server):
+    slow = sandbox.create(**euros("sepa_debit"))
+    sandbox.submit(slow.id, iban="AT611904300234573201")
+    held = sandbox.create(payment_intent_data={"capture_method": "manual"})
+    sandbox.pay(held.id)
+
+    assert "The bank takes three days to answer" in page(sandbox, slow.id).text
+    assert "Already authorised" in page(sandbox, held.id).text
+    sandbox.client.v1.payment_intents.cancel(sandbox.session(held.id).payment_intent.id)
+    assert "The shop did not take the money" in page(sandbox, held.id).text
+    intent = sandbox.session(slow.id).payment_intent.id
+    sandbox.lever("POST", f"payment_intents/{intent}", {"status": "failed"})
+    assert "Refused by the bank" in page(sandbox, slow.id).text
+
+
 @pytest.mark.parametrize("path", ["/", "/assets/sandbox.css", "/assets/pay.js"])
 def test_the_rest_is_served(sandbox: Server, path: str):
     assert requests.get(sandbox.url + path, timeout=10).status_code == 200

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.dev.sandbox import due, instruments, money, objects, payments
+from gateway.dev.sandbox import due, endings, instruments, money, objects, payments
 from gateway.dev.sandbox.context import Sandbox, Work
 from gateway.dev.sandbox.instruments import FormError, Instrument
 from gateway.dev.sandbox.payments import Outcome
@@ -23,20 +23,6 @@ _POLICY = (
 )
 # The first field of each method, by which a form without a choice of method shows what it is.
 _FIELDS = {"card": "card_number", "upi": "vpa", "sepa_debit": "iban"}
-_MESSAGES = {
-    "complete": ("paid", "Already paid", "This payment has been made. There is nothing to do."),
-    "unpaid": (
-        "paid",
-        "Already confirmed",
-        "This payment was confirmed. The shop will hear when the money comes.",
-    ),
-    "expired": (
-        "expired",
-        "This page has expired",
-        "No payment was made. Go back to the shop to start again.",
-    ),
-    "missing": ("missing", "Nothing here", "There is no such checkout session in this sandbox."),
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
         with sandbox.work() as work:
             session = _look_up(work, id)
             if session is None or session["status"] != "open":
-                return _closed(session)
+                return endings.closed(work, session)
             if payments.challenged(work, session):
                 return _challenge(session)
             return _form(work, session, Filled(_prefilled(session)))
@@ -99,7 +85,7 @@ def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
         with sandbox.work() as work:
             session = _look_up(work, id)
             if session is None or session["status"] != "open":
-                return _after_the_end(session)
+                return _after_the_end(work, session)
             if form.get("action") == "cancel":
                 return redirect(session["cancel_url"] or f"/c/pay/{id}", 303)
             return _pay(work, session, form)
@@ -142,46 +128,16 @@ def _show(work: Work, outcome: Outcome, form: Mapping[str, str]) -> ResponseRetu
         return _challenge(outcome.session)
     if outcome.result == "declined":
         return _form(work, outcome.session, Filled(form, alert=outcome.message), status=402)
-    return _back_to_shop(outcome.session) or _message(
-        outcome.session, ("paid", "Paid", "Thank you. The payment was made."), status=200
-    )
+    shop = endings.back_to_shop(outcome.session)
+    return redirect(shop, 303) if shop else endings.thanks(work, outcome.session)
 
 
-def _back_to_shop(session: Object) -> ResponseReturnValue | None:
-    """The stored address is kept verbatim; the placeholder is filled in only here."""
-    url = session["success_url"]
-    return redirect(url.replace("{CHECKOUT_SESSION_ID}", session["id"]), 303) if url else None
-
-
-def _after_the_end(session: Object | None) -> ResponseReturnValue:
+def _after_the_end(work: Work, session: Object | None) -> ResponseReturnValue:
     """A submit for a session that is over charges nothing."""
-    if session is not None and session["status"] == "complete":
-        return _back_to_shop(session) or _message(session, _MESSAGES["complete"], status=409)
-    return _closed(session)
-
-
-def _closed(session: Object | None) -> ResponseReturnValue:
-    if session is None:
-        return _message(None, _MESSAGES["missing"], status=404)
-    if session["status"] == "expired":
-        return _message(session, _MESSAGES["expired"], status=410)
-    is_paid = session["payment_status"] == "paid"
-    return _message(session, _MESSAGES["complete" if is_paid else "unpaid"], status=200)
-
-
-def _message(
-    session: Object | None, message: tuple[str, str, str], *, status: int
-) -> ResponseReturnValue:
-    kind, title, text = message
-    link = None
-    if session is not None:
-        url = session["success_url"] if kind == "paid" else session["cancel_url"]
-        link = url and url.replace("{CHECKOUT_SESSION_ID}", session["id"])
-    total = _total(session) if session and kind == "paid" else None
-    page = render_template(
-        "message.html", kind=kind, title=title, text=text, link=link, total=total
-    )
-    return page, status
+    if session is None or session["status"] != "complete":
+        return endings.closed(work, session)
+    shop = endings.back_to_shop(session)
+    return redirect(shop, 303) if shop else endings.thanks(work, session, status=409)
 
 
 def _challenge(session: Object) -> ResponseReturnValue:
