@@ -10,7 +10,16 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.dev.sandbox import due, endings, instruments, money, objects, payments
+from gateway.dev.sandbox import (
+    due,
+    endings,
+    instruments,
+    money,
+    objects,
+    payments,
+    processing,
+    samples,
+)
 from gateway.dev.sandbox.context import Sandbox, Work
 from gateway.dev.sandbox.instruments import FormError, Instrument
 from gateway.dev.sandbox.payments import Outcome
@@ -27,11 +36,15 @@ _FIELDS = {"card": "card_number", "upi": "vpa", "sepa_debit": "iban"}
 
 @dataclass(frozen=True)
 class Filled:
-    """What the form shows: the values given so far, what went wrong, and in which field."""
+    """What the form shows: the values given so far, what went wrong, and in which field.
+
+    `ready`: nothing is left but to press the button.
+    """
 
     values: Mapping[str, str]
     alert: str = ""
     wrong: str = ""
+    ready: bool = False
 
 
 def blueprint(sandbox: Sandbox) -> Blueprint:
@@ -76,8 +89,8 @@ def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
             if session is None or session["status"] != "open":
                 return endings.closed(work, session)
             if payments.challenged(work, session):
-                return _challenge(session)
-            return _form(work, session, Filled(_prefilled(session)))
+                return _challenge(work, session)
+            return _form(work, session, _prefilled(session))
 
     @pages.post("/c/pay/<id>")
     def submit(id: str) -> ResponseReturnValue:
@@ -125,7 +138,7 @@ def _instrument(session: Object, form: Mapping[str, str], *, now: int) -> Instru
 
 def _show(work: Work, outcome: Outcome, form: Mapping[str, str]) -> ResponseReturnValue:
     if outcome.result == "challenge":
-        return _challenge(outcome.session)
+        return _challenge(work, outcome.session)
     if outcome.result == "declined":
         return _form(work, outcome.session, Filled(form, alert=outcome.message), status=402)
     shop = endings.back_to_shop(outcome.session)
@@ -140,8 +153,12 @@ def _after_the_end(work: Work, session: Object | None) -> ResponseReturnValue:
     return redirect(shop, 303) if shop else endings.thanks(work, session, status=409)
 
 
-def _challenge(session: Object) -> ResponseReturnValue:
-    return render_template("challenge.html", session=session, total=_total(session))
+def _challenge(work: Work, session: Object) -> ResponseReturnValue:
+    asked = payments.challenged(work, session)
+    assert asked is not None, "a challenge is about a card"
+    return render_template(
+        "challenge.html", session=session, total=_total(session), card=asked.details
+    )
 
 
 def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> ResponseReturnValue:
@@ -152,15 +169,23 @@ def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> 
         "pay.html",
         session=session,
         items=[item | {"price": money.display(item["amount"], item["currency"])} for item in items],
+        is_short=_is_short(items),
         total=_total(session),
         types=types,
         chosen=chosen if chosen in types else types[0],
         filled=filled,
-        cards=instruments.FEATURED,
-        ibans=instruments.IBANS,
+        samples=samples.FEATURED,
+        more_cards=samples.MORE_CARDS,
+        takes=processing.TAKES,
         manual=_is_manual(work, session),
     )
     return page, status
+
+
+def _is_short(items: list[dict[str, Any]]) -> bool:
+    """Whether the items take so few lines that a small window has room for them and the form."""
+    texts = [item[name] for item in items for name in ("name", "description") if item[name]]
+    return len(texts) <= 2 and all(len(text) <= 60 for text in texts)
 
 
 def _is_manual(work: Work, session: Object) -> bool:
@@ -168,8 +193,8 @@ def _is_manual(work: Work, session: Object) -> bool:
     return data.get("capture_method") == "manual"
 
 
-def _prefilled(session: Object) -> dict[str, str]:
-    """From the session, and from the links that fill in a test card without any script."""
+def _prefilled(session: Object) -> Filled:
+    """From the session, and from the links that fill in a sample without any script."""
     values = {"email": session["customer_email"] or ""}
     if "upi" in session["payment_method_types"] and session["metadata"].get("vpa"):
         values |= {"vpa": session["metadata"]["vpa"], "method": "upi"}
@@ -177,10 +202,12 @@ def _prefilled(session: Object) -> dict[str, str]:
         field = _FIELDS[method]
         if request.args.get(field):
             values |= {field: request.args[field], "method": method}
-    if request.args.get("card") in instruments.CARDS:
-        card = {"card_number": request.args["card"], "exp_month": "12", "exp_year": "34"}
-        values |= card | {"cvc": "123", "method": "card"}
-    return values
+    for sample in samples.ALL:
+        is_asked_for = request.args.get(sample.query) == sample.value
+        if is_asked_for and sample.method in session["payment_method_types"]:
+            email = values["email"] or sample.fills["email"]
+            return Filled({**sample.fills, "email": email, "method": sample.method}, ready=True)
+    return Filled(values)
 
 
 def _total(session: Object) -> str:
