@@ -105,15 +105,16 @@ _UPI_DECLINED = Refusal(
     "payment_method_provider_decline", "Your bank declined the UPI payment. Please try again."
 )
 
+# The titles of these six stand on buttons, three in a row on a phone.
 FEATURED = (
     TestCard("4242424242424242", "Succeeds"),
     TestCard("4000000000000002", "Declined", refusal=_declines("generic_decline")),
-    TestCard("4000000000009995", "Insufficient funds", refusal=_SHORT_OF_FUNDS),
-    TestCard("4000002760003184", "Asks for 3D Secure", challenge=True),
-    TestCard("4000000000000069", "Expired card", refusal=_EXPIRED),
-    TestCard("4000000000000127", "Wrong CVC", refusal=_WRONG_CVC),
+    TestCard("4000000000009995", "No funds", refusal=_SHORT_OF_FUNDS),
+    TestCard("4000002760003184", "3D Secure", challenge=True),
+    TestCard("4000000000000069", "Expired", refusal=_EXPIRED),
+    TestCard("4000000000000127", "Bad CVC", refusal=_WRONG_CVC),
 )
-_OTHERS = (
+OTHERS = (
     TestCard("5555555555554444", "Mastercard", brand="mastercard"),
     TestCard("5200828282828210", "Mastercard debit", brand="mastercard"),
     TestCard("4000056655665556", "Visa debit"),
@@ -143,8 +144,10 @@ _OTHERS = (
         challenge=True,
     ),
 )
-CARDS = {card.number: card for card in FEATURED + _OTHERS}
+CARDS = {card.number: card for card in FEATURED + OTHERS}
 
+# Any other address is paid at once.
+VPAS = ("success@upi", "failure@upi", "pending@upi", "late-failure@upi")
 _SLOW_VPAS = {"pending@upi": Later.LATE_SUCCESS, "late-failure@upi": Later.LATE_FAILURE}
 IBANS = {
     "AT611904300234573201": Later.LATE_SUCCESS,

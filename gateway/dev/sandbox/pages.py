@@ -10,7 +10,16 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from gateway.dev.sandbox import due, instruments, money, objects, payments
+from gateway.dev.sandbox import (
+    due,
+    endings,
+    instruments,
+    money,
+    objects,
+    payments,
+    processing,
+    samples,
+)
 from gateway.dev.sandbox.context import Sandbox, Work
 from gateway.dev.sandbox.instruments import FormError, Instrument
 from gateway.dev.sandbox.payments import Outcome
@@ -23,29 +32,19 @@ _POLICY = (
 )
 # The first field of each method, by which a form without a choice of method shows what it is.
 _FIELDS = {"card": "card_number", "upi": "vpa", "sepa_debit": "iban"}
-_MESSAGES = {
-    "complete": ("paid", "Already paid", "This payment has been made. There is nothing to do."),
-    "unpaid": (
-        "paid",
-        "Already confirmed",
-        "This payment was confirmed. The shop will hear when the money comes.",
-    ),
-    "expired": (
-        "expired",
-        "This page has expired",
-        "No payment was made. Go back to the shop to start again.",
-    ),
-    "missing": ("missing", "Nothing here", "There is no such checkout session in this sandbox."),
-}
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What the form shows: the values given so far, what went wrong, and in which field."""
+    """What the form shows: the values given so far, what went wrong, and in which field.
+
+    `ready`: nothing is left but to press the button.
+    """
 
     values: Mapping[str, str]
     alert: str = ""
     wrong: str = ""
+    ready: bool = False
 
 
 def blueprint(sandbox: Sandbox) -> Blueprint:
@@ -88,10 +87,10 @@ def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
         with sandbox.work() as work:
             session = _look_up(work, id)
             if session is None or session["status"] != "open":
-                return _closed(session)
+                return endings.closed(work, session)
             if payments.challenged(work, session):
-                return _challenge(session)
-            return _form(work, session, Filled(_prefilled(session)))
+                return _challenge(work, session)
+            return _form(work, session, _prefilled(session))
 
     @pages.post("/c/pay/<id>")
     def submit(id: str) -> ResponseReturnValue:
@@ -99,7 +98,7 @@ def _hosted_page(pages: Blueprint, sandbox: Sandbox) -> None:
         with sandbox.work() as work:
             session = _look_up(work, id)
             if session is None or session["status"] != "open":
-                return _after_the_end(session)
+                return _after_the_end(work, session)
             if form.get("action") == "cancel":
                 return redirect(session["cancel_url"] or f"/c/pay/{id}", 303)
             return _pay(work, session, form)
@@ -139,53 +138,27 @@ def _instrument(session: Object, form: Mapping[str, str], *, now: int) -> Instru
 
 def _show(work: Work, outcome: Outcome, form: Mapping[str, str]) -> ResponseReturnValue:
     if outcome.result == "challenge":
-        return _challenge(outcome.session)
+        return _challenge(work, outcome.session)
     if outcome.result == "declined":
         return _form(work, outcome.session, Filled(form, alert=outcome.message), status=402)
-    return _back_to_shop(outcome.session) or _message(
-        outcome.session, ("paid", "Paid", "Thank you. The payment was made."), status=200
-    )
+    shop = endings.back_to_shop(outcome.session)
+    return redirect(shop, 303) if shop else endings.thanks(work, outcome.session)
 
 
-def _back_to_shop(session: Object) -> ResponseReturnValue | None:
-    """The stored address is kept verbatim; the placeholder is filled in only here."""
-    url = session["success_url"]
-    return redirect(url.replace("{CHECKOUT_SESSION_ID}", session["id"]), 303) if url else None
-
-
-def _after_the_end(session: Object | None) -> ResponseReturnValue:
+def _after_the_end(work: Work, session: Object | None) -> ResponseReturnValue:
     """A submit for a session that is over charges nothing."""
-    if session is not None and session["status"] == "complete":
-        return _back_to_shop(session) or _message(session, _MESSAGES["complete"], status=409)
-    return _closed(session)
+    if session is None or session["status"] != "complete":
+        return endings.closed(work, session)
+    shop = endings.back_to_shop(session)
+    return redirect(shop, 303) if shop else endings.thanks(work, session, status=409)
 
 
-def _closed(session: Object | None) -> ResponseReturnValue:
-    if session is None:
-        return _message(None, _MESSAGES["missing"], status=404)
-    if session["status"] == "expired":
-        return _message(session, _MESSAGES["expired"], status=410)
-    is_paid = session["payment_status"] == "paid"
-    return _message(session, _MESSAGES["complete" if is_paid else "unpaid"], status=200)
-
-
-def _message(
-    session: Object | None, message: tuple[str, str, str], *, status: int
-) -> ResponseReturnValue:
-    kind, title, text = message
-    link = None
-    if session is not None:
-        url = session["success_url"] if kind == "paid" else session["cancel_url"]
-        link = url and url.replace("{CHECKOUT_SESSION_ID}", session["id"])
-    total = _total(session) if session and kind == "paid" else None
-    page = render_template(
-        "message.html", kind=kind, title=title, text=text, link=link, total=total
+def _challenge(work: Work, session: Object) -> ResponseReturnValue:
+    asked = payments.challenged(work, session)
+    assert asked is not None, "a challenge is about a card"
+    return render_template(
+        "challenge.html", session=session, total=_total(session), card=asked.details
     )
-    return page, status
-
-
-def _challenge(session: Object) -> ResponseReturnValue:
-    return render_template("challenge.html", session=session, total=_total(session))
 
 
 def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> ResponseReturnValue:
@@ -196,15 +169,23 @@ def _form(work: Work, session: Object, filled: Filled, *, status: int = 200) -> 
         "pay.html",
         session=session,
         items=[item | {"price": money.display(item["amount"], item["currency"])} for item in items],
+        is_short=_is_short(items),
         total=_total(session),
         types=types,
         chosen=chosen if chosen in types else types[0],
         filled=filled,
-        cards=instruments.FEATURED,
-        ibans=instruments.IBANS,
+        samples=samples.FEATURED,
+        more_cards=samples.MORE_CARDS,
+        takes=processing.TAKES,
         manual=_is_manual(work, session),
     )
     return page, status
+
+
+def _is_short(items: list[dict[str, Any]]) -> bool:
+    """Whether the items take so few lines that a small window has room for them and the form."""
+    texts = [item[name] for item in items for name in ("name", "description") if item[name]]
+    return len(texts) <= 2 and all(len(text) <= 60 for text in texts)
 
 
 def _is_manual(work: Work, session: Object) -> bool:
@@ -212,8 +193,8 @@ def _is_manual(work: Work, session: Object) -> bool:
     return data.get("capture_method") == "manual"
 
 
-def _prefilled(session: Object) -> dict[str, str]:
-    """From the session, and from the links that fill in a test card without any script."""
+def _prefilled(session: Object) -> Filled:
+    """From the session, and from the links that fill in a sample without any script."""
     values = {"email": session["customer_email"] or ""}
     if "upi" in session["payment_method_types"] and session["metadata"].get("vpa"):
         values |= {"vpa": session["metadata"]["vpa"], "method": "upi"}
@@ -221,10 +202,12 @@ def _prefilled(session: Object) -> dict[str, str]:
         field = _FIELDS[method]
         if request.args.get(field):
             values |= {field: request.args[field], "method": method}
-    if request.args.get("card") in instruments.CARDS:
-        card = {"card_number": request.args["card"], "exp_month": "12", "exp_year": "34"}
-        values |= card | {"cvc": "123", "method": "card"}
-    return values
+    for sample in samples.ALL:
+        is_asked_for = request.args.get(sample.query) == sample.value
+        if is_asked_for and sample.method in session["payment_method_types"]:
+            email = values["email"] or sample.fills["email"]
+            return Filled({**sample.fills, "email": email, "method": sample.method}, ready=True)
+    return Filled(values)
 
 
 def _total(session: Object) -> str:

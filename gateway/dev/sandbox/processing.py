@@ -9,6 +9,7 @@ from gateway.dev.sandbox.instruments import Instrument, Later, Refusal
 from gateway.dev.sandbox.store import Object
 
 DECIDED_AFTER_S = {"sepa_debit": 3 * 86400, "upi": 3600}
+TAKES = {"sepa_debit": "three days", "upi": "an hour"}  # The same, for a person to read.
 _REFUSALS = {
     "sepa_debit": Refusal(
         "insufficient_funds", "The customer's account has insufficient funds for this payment."
