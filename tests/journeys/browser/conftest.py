@@ -135,7 +135,7 @@ def shop(stack: Any, shop_server: tuple[str, list[Shop]]) -> Shop:
     return shop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two at once in a process would be one too many
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
