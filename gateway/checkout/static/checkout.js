@@ -127,14 +127,15 @@ button:last-child{background:none;border-color:#8888;color:inherit}
         return active.running;
       }
       const running = new Promise((ended) => (end = ended));
-      active = { running, focus: () => beside?.focus() };
       const { signal } = (life = new AbortController());
       draw();
+      active = { running, focus: () => beside?.focus() };
       addEventListener("message", hear, { signal });
       for (const sign of ["focus", "online", "pageshow"]) addEventListener(sign, look, { signal });
       kept = known;
       askStripe = !!known;
-      (known ? watch(known) : begin().then(watch)).catch((error) => fail("order_not_made", String(error?.message)));
+      if (known) watch(known);
+      else begin().catch((error) => fail("order_not_made", String(error?.message))).then(watch);
       return running;
     };
 
