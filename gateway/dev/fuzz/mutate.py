@@ -20,7 +20,9 @@ PLAIN_PAGES = (
     "/docs",
     "/docs/errors",
     "/openapi.json",
-    "/pay/return",
+    "/pay/wait",
+    "/pay/pay_1_secret_2/return",
+    "/checkout.js",
     "/docs/swagger/",
 )
 STRIPE_EVENT = {

@@ -96,15 +96,17 @@ def test_a_second_thought_about_cancelling(shopper):
 
 
 def test_paid_while_cancelling_is_a_success(shopper, stack):
+    """Stripe has the money and we have not heard of it: its page cannot be closed any more."""
     window = shopper.come().open_to_stripe()
     shopper.says("Please pay in the window")
+    shopper.press("Cancel payment")
+    shopper.says("Give up this payment?")
+    stack.faults(drop_webhooks=1.0)
     stack.pay(shopper.payments()[0]["checkout_url"])
     shopper.press("Cancel payment")
-    with_luck = shopper.page.get_by_role("dialog").get_by_role("button", name="Cancel payment")
-    if with_luck.is_visible():
-        with_luck.click()
 
     name, result = shopper.outcome()
+    stack.faults()
 
     assert (name, result["status"]) == ("success", "succeeded")
     assert window.is_closed()
