@@ -49,9 +49,10 @@ def pinned_widget(version: str) -> Response:
 @assets.get("/checkout/words/<language>.json")
 def dialog_words(language: str) -> Response:
     """What the widget's dialog says in another language than its own English."""
-    if language not in DIALOG:
-        raise NotFound(f"There are no words in {language!r}; there are {', '.join(DIALOG)}.")
-    answer = Response(json.dumps(DIALOG[language]), content_type="application/json")
+    if language in DIALOG:
+        answer = Response(json.dumps(DIALOG[language]), content_type="application/json")
+    else:  # no error: the widget keeps its English
+        answer = Response(status=204)
     answer.headers.update(_FOR_ALL | {"Cache-Control": _SOON})
     return answer
 

@@ -15,11 +15,12 @@ from gateway.kernel.bodies import load, load_body, raw_body
 from gateway.kernel.errors import Forbidden, NotFound, Unauthenticated
 from gateway.kernel.fields import Strict
 from gateway.kernel.http import MAX_BODY, Caller
+from gateway.merchants.auth import last_used
 from gateway.merchants.models import ApiKey
 from gateway.payments.models import Payment
 from gateway.payments.schemas import client_secret
 
-_SHOPPERS = "checkout "
+_SHOPPER = "shopper"
 
 
 class SecretInBrowser(Forbidden):
@@ -55,7 +56,8 @@ def by_publishable_key(tx: Session) -> Caller:
     row = tx.scalar(select(ApiKey).filter_by(key=key))
     if row is None or row.revoked_at is not None:
         raise InvalidKey(f"{key} is no key of this gateway, or no more.")
-    return Caller(row.merchant_id, row.livemode, row.id, keys_begin=_SHOPPERS)
+    last_used.note(row.id)
+    return Caller(row.merchant_id, row.livemode, row.id, kind=_SHOPPER)
 
 
 def by_client_secret(tx: Session) -> Caller:
@@ -67,7 +69,7 @@ def by_client_secret(tx: Session) -> Caller:
         limits.count_refusal(request.remote_addr)
         raise NotFound(f"No payment has this client secret; one looks like pay_...{SECRET}....")
     key_id = str(payment.opening.get("key_id", payment.id))
-    return Caller(payment.merchant_id, payment.livemode, key_id, keys_begin=_SHOPPERS)
+    return Caller(payment.merchant_id, payment.livemode, key_id, kind=_SHOPPER)
 
 
 def count_address(_: Caller) -> None:

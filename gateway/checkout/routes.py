@@ -62,8 +62,8 @@ def open_checkout(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Ch
     `key` is the publishable half of yours; the order must exist, and says how much. `origin` is the
     page's, one of the merchant's `allowed_origins`, as must be that of `return_url`.
     """
-    limits.count_opening(body["order_id"])
     check_allowed(tx, caller, body["origin"], body["return_url"])
+    limits.count_opening(f"{caller.merchant_id}:{body['order_id']}")
     return service.opened(tx, caller, body)
 
 

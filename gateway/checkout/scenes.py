@@ -63,6 +63,8 @@ def scene_of(checkout: Checkout, *, at: datetime, came_at: datetime | None) -> S
 
 
 def _paid(checkout: Checkout) -> Scene:
+    if checkout.is_going_back:
+        return Scene("going_back", "calm")
     if not checkout.settled:
         return Scene("telling", "good")
     return Scene("paid" if checkout.acknowledged else "paid_untold", "good")

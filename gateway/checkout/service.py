@@ -18,6 +18,7 @@ from gateway.kernel.http import Caller, Reply
 from gateway.kernel.seal import derive
 from gateway.merchants.models import ApiKey
 from gateway.orders import service as orders
+from gateway.orders.models import Order
 from gateway.payments import service as payments
 from gateway.payments.models import OPEN, Payment, PaymentStatus
 from gateway.payments.schemas import client_secret
@@ -100,12 +101,18 @@ class Checkout:
     def failure(self) -> dict[str, str | None] | None:
         """Why it ended, or why the last card was declined while another can be tried."""
         row = self.payment
-        code, message = REASONS.get(PaymentStatus(row.status), (None, None))
+        ended = S.REFUNDED if self.is_going_back else PaymentStatus(row.status)
+        code, message = REASONS.get(ended, (None, None))
         if code is None and row.failure_code is not None:
             code = "payment_declined"
-        if code is None or row.status == S.SUCCEEDED:
+        if code is None or self.outcome in ("succeeded", "pending"):
             return None
         return {"code": code, "message": row.failure_message or message}
+
+    @property
+    def is_going_back(self) -> bool:
+        """It was paid, and no order is given for it: the money is being refunded."""
+        return self.outcome == "failed" and self.payment.status == S.SUCCEEDED
 
     @property
     def version(self) -> str:
@@ -131,7 +138,7 @@ def opened(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Checkout]
     payment = live or begin(tx, order, attempts)
     if live is None or "origin" not in payment.opening:  # who joins changes nothing
         payment.opening = {
-            "key_id": caller.key_id,
+            "key_id": payment.opening["key_id"] if live else caller.key_id,
             "origin": body["origin"],
             "mode": body["mode"],
             "return_url": body["return_url"],
@@ -143,7 +150,10 @@ def opened(tx: Session, caller: Caller, body: dict[str, Any]) -> Reply[Checkout]
 def seen(tx: Session, payment: Payment, *, cancel_token: str | None = None) -> Checkout:
     outcome = OUTCOMES[PaymentStatus(payment.status)]
     paid = payment.status == S.SUCCEEDED
-    acknowledged = paid and callbacks.is_told(tx, payment.order_id, "order.payment_done")
+    if paid and not tx.get_one(Order, payment.order_id).is_given_for(payment.id):
+        outcome = "failed"  # a second or a late one: it goes back by itself
+    kept = paid and outcome == "succeeded"
+    acknowledged = kept and callbacks.is_told(tx, payment.order_id, "order.payment_done")
     telling = paid and not acknowledged and now(tx) < payment.updated_at + TELLING
     return Checkout(
         payment=payment,

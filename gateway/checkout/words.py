@@ -1,6 +1,6 @@
 """What shoppers read on our pages, in their language. Never says more than the server knows.
 
-Each scene has a heading and a text; `{amount}` and `{why}` are filled in.
+Each scene has a heading and a text, in which `{why}` is filled in.
 """
 
 from typing import NamedTuple
@@ -49,6 +49,10 @@ ENGLISH = {
         "You have your money back",
         "This payment was given back in full. If you paid the same order twice, the other payment"
         " counts.",
+    ),
+    "going_back": Words(
+        "Your money is on its way back",
+        "The order was paid already, or could not be kept. This payment is refunded in full.",
     ),
     "asking": Words("Connecting…", "The payment page opens here in a moment."),
     "missing": Words(
@@ -107,6 +111,11 @@ GERMAN = {
         "Diese Zahlung wurde ganz erstattet. Haben Sie dieselbe Bestellung zweimal bezahlt, so"
         " gilt die andere Zahlung.",
     ),
+    "going_back": Words(
+        "Ihr Geld ist auf dem Rückweg",
+        "Die Bestellung war schon bezahlt oder nicht mehr zu haben. Diese Zahlung wird ganz"
+        " erstattet.",
+    ),
     "asking": Words("Verbindung wird aufgebaut …", "Die Zahlungsseite öffnet sich gleich hier."),
     "missing": Words(
         "Das ist kein Zahlungslink von uns",
@@ -150,13 +159,19 @@ REFUSALS = {
         "order_already_paid": "This order is paid already. Nothing more will be charged.",
         "order_cancelled": "This order was cancelled. Please start again in the shop.",
         "out_of_stock": "It has just been sold out. Nothing was charged.",
-        "": "The shop has to look at this. Nothing was charged; you can close this window.",
+        "payment_in_progress": "An earlier payment of this order is not decided yet. Please do not"
+        " pay again: the shop will tell you.",
+        "": "The shop has to look at this. You can close this window.",
+        "title": "This cannot be paid now",
     },
     "de": {
         "order_already_paid": "Diese Bestellung ist schon bezahlt. Nichts wird mehr abgebucht.",
         "order_cancelled": "Diese Bestellung wurde storniert. Bitte beginnen Sie im Shop von vorn.",
         "out_of_stock": "Gerade ausverkauft. Nichts wurde abgebucht.",
-        "": "Das muss der Shop sich ansehen. Nichts wurde abgebucht; schließen Sie das Fenster.",
+        "payment_in_progress": "Eine frühere Zahlung dieser Bestellung ist noch nicht entschieden."
+        " Bitte zahlen Sie nicht noch einmal: Der Shop meldet sich.",
+        "": "Das muss der Shop sich ansehen. Sie können dieses Fenster schließen.",
+        "title": "Das kann jetzt nicht bezahlt werden",
     },
 }
 # The widget's dialog: a text for each state, a name for each button. Its English is its own.

@@ -44,13 +44,18 @@ class Caller:
     merchant_id: str
     livemode: bool
     key_id: str
-    # Before each of its Idempotency-Keys: a stranger with what a shop's page shows must not be able
-    # to take those of the shop's server. It has a space, which no key has.
-    keys_begin: str = ""
+    kind: str = "key"  # or `shopper`: without the secret
 
     @property
     def actor(self) -> str:
-        return f"key:{self.key_id}"
+        return f"{self.kind}:{self.key_id}"
+
+    @property
+    def keys_begin(self) -> str:
+        """Before each of its Idempotency-Keys: a stranger with what a shop's page shows must not be
+        able to take those of the shop's server. It has a space, which no key has.
+        """
+        return "" if self.kind == "key" else f"{self.kind} "
 
 
 Authenticate = Callable[[Session], Caller]

@@ -52,7 +52,7 @@ class Order(Recorded, Base):
     reason: Mapped[str | None]  # why it was cancelled, or is to be
     cancel_requested_at: Mapped[datetime | None]  # a wish, until Stripe has let go of its payments
     expires_at: Mapped[datetime | None]
-    paid_by: Mapped[str | None]  # the payment on which it was fulfilled
+    paid_by: Mapped[str | None]  # the payment on which it was fulfilled; see `is_given_for`
 
     __table_args__ = (
         Index("orders_reference_key", "merchant_id", "livemode", "reference", unique=True),
@@ -67,6 +67,10 @@ class Order(Recorded, Base):
         """An order is due when it has stayed unpaid for too long, and at no other time."""
         end = expiry(self._session()) if status in UNPAID else None
         super().transition_to(status, tells=tells, due_at=end, expires_at=end, **changes)
+
+    def is_given_for(self, payment_id: str) -> bool:
+        """Whether that payment's money is kept; any other that succeeds goes back."""
+        return self.paid_by == payment_id and self.status != OrderStatus.CANCELLED
 
 
 def expiry(tx: Session) -> datetime:

@@ -68,7 +68,7 @@ _MAKE_DUE = (
 _WHEN: Any = bindparam("when", type_=DateTime(timezone=True))
 _MAKE_DUE_BY = (
     bulk_update(_TABLE)
-    .where(_TABLE.c.id == bindparam("subject"))
+    .where(_TABLE.c.id == bindparam("subject"), _TABLE.c.status.in_(OPEN))
     .values(due_at=func.least(func.coalesce(_TABLE.c.due_at, _WHEN), _WHEN))
 )
 _BY_SESSION = _TABLE.c.stripe_session_id == bindparam("session", type_=Text)

@@ -6,7 +6,7 @@ Called by `apply` alone, which holds the payment: nobody else moves these rows, 
 
 from sqlalchemy.orm import Session
 
-from gateway.orders.models import Order, OrderStatus
+from gateway.orders.models import Order
 from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.processor.types import StripeRefund
 from gateway.refunds import service as refunds
@@ -117,8 +117,7 @@ def show_failure(tx: Session, order: Order, payment: Payment, refund: Refund) ->
     """A person must see money that no order is given for and that did not go back: once, at the
     last refund that failed. A merchant who refunds a sale hears of it, and decides.
     """
-    kept = order.paid_by == payment.id and order.status != OrderStatus.CANCELLED
-    if kept and not refund.automatic:
+    if order.is_given_for(payment.id) and not refund.automatic:
         return
     for row in rows_of(tx, Refund, payment):
         row.needs_attention = None

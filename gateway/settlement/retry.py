@@ -32,7 +32,8 @@ def retry(tx: Session, caller: Caller, payment_id: str) -> Payment:
     if payment.status in OPEN:
         payments.let_go(tx, payment)
         tx.flush()  # the place of the order's one live payment is free
-    return attempt(tx, order, every, **like(payment))
+    opening = {"opening": payment.opening | {"key_id": caller.key_id}}
+    return attempt(tx, order, every, **like(payment) | opening)
 
 
 def _check(order: Order, payment: Payment, every: list[Payment]) -> None:

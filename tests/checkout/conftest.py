@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from gateway.kernel import db
 from gateway.merchants import service as merchants
+from gateway.orders.models import Order, OrderStatus
 from gateway.payments.models import Payment, PaymentStatus
 
 ORIGIN = "https://shop.example"
@@ -62,5 +63,8 @@ def move(database):
         with db.transaction(actor="test:stripe") as tx:
             payment = db.lock(tx, Payment, payment_id)
             payment.transition_to(PaymentStatus(status), **changes)
+            if status == "succeeded":
+                order = db.lock(tx, Order, payment.order_id)
+                order.transition_to(OrderStatus.PAYMENT_DONE, paid_by=payment_id)
 
     return to

@@ -209,7 +209,7 @@ def test_nothing_a_merchant_names_can_break_the_page(page, move):
     answer = page.client.get(f"/pay/{opened['client_secret']}")
 
     assert "<script>alert" not in answer.text
-    assert html.escape(words, quote=False) in answer.text or "&lt;script&gt;" in answer.text
+    assert "&lt;script&gt;alert(1)" in answer.text
 
 
 def test_the_log_does_not_hold_the_secret(page, capsys):

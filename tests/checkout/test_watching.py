@@ -175,6 +175,29 @@ def test_the_shopper_does_not_wait_for_ever(page, stripe, drain, receiver, advan
     assert (seen["acknowledged"], seen["settled"]) == (False, True)
 
 
+def test_what_goes_back_is_no_success(page, stripe, drain, advance):
+    """The order was cancelled while the shopper paid: nobody says that it is paid."""
+    opened = page.open().json
+    drain()
+    url = page.look(opened["client_secret"]).json["checkout_url"]
+    page.as_merchant("POST", f"/orders/{page.order['id']}/cancel")
+    stripe.pay(url)
+    page.look(opened["client_secret"], ask="stripe")
+    advance(4)
+    drain(only="payments.")
+
+    going = page.look(opened["client_secret"]).json
+    shown = page.client.get(f"/pay/{opened['client_secret']}/return").text
+    drain()
+    gone = page.look(opened["client_secret"]).json
+
+    assert (going["status"], going["outcome"], going["settled"]) == ("succeeded", "failed", False)
+    assert (going["result"], going["failure"]["code"]) == (None, "payment_refunded")
+    assert "Your money is on its way back" in shown
+    assert (gone["status"], gone["settled"]) == ("refunded", True)
+    assert gone["failure"]["code"] == "payment_refunded"
+
+
 def test_asking_has_stripe_asked_and_only_now_and_then(page, stripe, drain, sql, advance):
     stripe.faults(drop_webhooks=1.0)
     opened = page.open().json

@@ -94,8 +94,6 @@ def test_any_page_may_load_it(client, path, kept):
     [
         "/checkout/0.0.1.js",
         "/checkout/..%2fpages.js",
-        "/checkout/words/en.json",
-        "/checkout/words/xx.json",
         "/pay/assets/page.html",
     ],
 )
@@ -106,5 +104,9 @@ def test_what_there_is_not_is_404(client, path):
 def test_the_dialogs_other_words_are_for_any_page(client):
     answer = client.get("/checkout/words/de.json", headers={"Origin": "https://shop.example"})
 
+    unknown = client.get("/checkout/words/fr.json")
+
+    assert (unknown.status_code, unknown.data) == (204, b"")
+    assert unknown.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.json["close"] == "Schließen"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -199,7 +199,7 @@ button:last-child{background:none;border-color:#8888;color:inherit}
           if (answer.ok) return said;
           why = said.code;
           const no = answer.status < 500 && answer.status !== 429 && why !== "idempotency_key_in_use";
-          if (no && body) return kept || fail(why, said.detail); // kept: too late to cancel
+          if (no) return (body && kept) || fail(why, said.detail); // kept: too late to cancel
         } catch {
           // If the gateway answers otherwise, it refuses this page.
           shut = (await fetch(`${base}/checkout.js`, { cache: "no-store" }).catch(() => 0)) ? shut + 1 : 0;

@@ -59,7 +59,7 @@ async function begin() {
   const status = page.querySelector("[role=status]");
   page.className = "bad";
   page.querySelector(".badge").remove();
-  status.querySelector("h1").textContent = answer.body.title;
+  status.querySelector("h1").textContent = refusals.title;
   status.querySelector("p").textContent = refusals[answer.body.code] ?? refusals[""];
 }
 
@@ -79,6 +79,7 @@ async function again(event) {
 async function draw() {
   const url = told.came ? `?came=${told.came}` : "";
   const answer = await fetch(location.pathname + url, { headers: { "X-Pay-Page": "1" } });
+  if (!answer.ok) return; // too many, or not now: what is shown is still true
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = fresh.querySelector("main");
   const status = page.querySelector("[role=status]");
@@ -100,14 +101,13 @@ function shown() {
     window.opener.postMessage({ pg: "look", nonce }, told.origin);
   }
   const retry = page.querySelector("[data-try-again]");
-  if (retry) retry.hidden = inWindow(); // there the shop's page offers it
+  if (retry) retry.hidden = nonce !== null; // there the shop's page offers it
+  const leave = () => { if ("over" in told && told.leave) location.replace(told.leave); };
   if (inWindow() && ended) {
     page.querySelector("[data-close]").hidden = false;
-    page.querySelector("[data-back]")?.remove(); // the shop is in the other window
     setTimeout(() => window.close(), READING);
-  } else if ("over" in told && told.leave) {
-    setTimeout(() => location.replace(told.leave), READING);
-  }
+    setTimeout(leave, READING + 500); // what is no window of the widget's is not closed
+  } else setTimeout(leave, READING);
 }
 
 async function watch() {
