@@ -105,8 +105,9 @@ function shown() {
   const leave = () => { if ("over" in told && told.leave) location.replace(told.leave); };
   if (inWindow() && ended) {
     page.querySelector("[data-close]").hidden = false;
+    // A window without its memory may be the shop's own: then only the link leads back.
+    if (nonce !== null) page.querySelector("[data-back]")?.remove();
     setTimeout(() => window.close(), READING);
-    setTimeout(leave, READING + 500); // what is no window of the widget's is not closed
   } else setTimeout(leave, READING);
 }
 
