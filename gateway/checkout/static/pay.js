@@ -102,13 +102,14 @@ function shown() {
   }
   const retry = page.querySelector("[data-try-again]");
   if (retry) retry.hidden = nonce !== null; // there the shop's page offers it
-  const leave = () => { if ("over" in told && told.leave) location.replace(told.leave); };
   if (inWindow() && ended) {
     page.querySelector("[data-close]").hidden = false;
     // A window without its memory may be the shop's own: then only the link leads back.
     if (nonce !== null) page.querySelector("[data-back]")?.remove();
     setTimeout(() => window.close(), READING);
-  } else setTimeout(leave, READING);
+  } else if ("over" in told && told.leave) {
+    setTimeout(() => location.replace(told.leave), READING);
+  }
 }
 
 async function watch() {

@@ -191,7 +191,12 @@ def test_a_shop_that_isolates_itself(shopper, shop, policy):
     shop.headers["Cross-Origin-Opener-Policy"] = policy
     shopper.come()
     shopper.click()
-    wait_for("a window", lambda: len(shopper.context.pages) > 1, seconds=10)
+
+    def opened():
+        shopper.page.wait_for_timeout(50)
+        return shopper.context.pages[1:]
+
+    wait_for("a window", opened, seconds=15)
     window = shopper.context.pages[-1]
     window.wait_for_url(HOSTED)
     pay(window)
