@@ -12,6 +12,16 @@ SCHEDULE = {
         "schedule": crontab(minute=0),
         "args": ["reconcile"],
     },
+    "balance-daily": {
+        "task": "clock.start",
+        "schedule": crontab(hour=2, minute=20),
+        "args": ["balance"],
+    },
+    "check-daily": {
+        "task": "clock.start",
+        "schedule": crontab(hour=2, minute=50),
+        "args": ["check"],
+    },
     "prune-daily": {
         "task": "clock.start",
         "schedule": crontab(hour=3, minute=20),

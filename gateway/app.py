@@ -18,6 +18,7 @@ from gateway.kernel.http import MAX_BODY
 from gateway.merchants.routes import api as merchants
 from gateway.orders.routes import api as orders
 from gateway.payments.routes import api as payments
+from gateway.reconciliation.routes import api as reconciliations
 from gateway.refunds.routes import api as refunds
 from gateway.settings import settings
 from gateway.settlement.routes import api as settlement
@@ -41,7 +42,17 @@ def create_app() -> Flask:
     problems.init_app(app)
     doors = (
         *(merchants, callbacks, inventory, orders, payments, captures, refunds, disputes),
-        *(settlement, timeline, webhooks, events, opening, checkouts, pages, assets),
+        *(
+            settlement,
+            reconciliations,
+            timeline,
+            webhooks,
+            events,
+            opening,
+            checkouts,
+            pages,
+            assets,
+        ),
     )
     for blueprint in doors:
         app.register_blueprint(blueprint)

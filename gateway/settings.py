@@ -58,7 +58,8 @@ class Settings:
     poll_seconds: int  # between two looks at a payment that waits for its shopper
     order_ttl: int  # seconds that an order may wait for a payment to begin
     payment_ttl: int  # seconds that a shopper has to pay
-    reconcile_per_second: int  # Stripe's own limit is 25 a second per endpoint
+    stripe_shared: bool  # others take money by the same Stripe account
+    reconcile_per_second: int  # questions to Stripe that only the clock has put
 
     @property
     def is_production(self) -> bool:
@@ -103,6 +104,7 @@ def _read(env: Env) -> dict[str, Any]:
         "stripe_webhook_secrets": tuple(secret.strip() for secret in secrets or ()),
         "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com", validate=_is_http),
         "stripe_timeout": env.float("GATEWAY_STRIPE_TIMEOUT", 10.0, validate=_seconds),
+        "stripe_shared": env.bool("GATEWAY_STRIPE_SHARED", False),
         "rate_per_key": env.int("GATEWAY_RATE_PER_KEY", 300, validate=_positive),
         "rate_refused": env.int("GATEWAY_RATE_REFUSED", 100, validate=_positive),
         "rate_per_shopper": env.int("GATEWAY_RATE_PER_SHOPPER", 50, validate=_positive),
@@ -113,7 +115,7 @@ def _read(env: Env) -> dict[str, Any]:
         "poll_seconds": env.int("GATEWAY_POLL_SECONDS", 600, validate=_positive),
         "order_ttl": env.int("GATEWAY_ORDER_TTL", 3600, validate=_positive),
         "payment_ttl": env.int("GATEWAY_PAYMENT_TTL", 86400, validate=_positive),
-        "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 20, validate=_positive),
+        "reconcile_per_second": env.int("GATEWAY_RECONCILE_PER_SECOND", 10, validate=_positive),
         **_callbacks(env),
     }
 

@@ -30,6 +30,7 @@ os.environ |= {
     "STRIPE_API_BASE": "http://127.0.0.1:1",
     "GATEWAY_STRIPE_TIMEOUT": "5",
     "GATEWAY_CALLBACK_TIMEOUT": "3",
+    "GATEWAY_RECONCILE_PER_SECOND": "1000",
     "WEBHOOK_RETRY_INTERVALS_TEST": "true",
 }
 os.environ.pop("GATEWAY_RETRY_INTERVALS", None)

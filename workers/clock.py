@@ -4,6 +4,7 @@ Both may come twice: a period has one run, and a run is claimed by one worker at
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -11,19 +12,28 @@ from gateway.callbacks import replays
 from gateway.kernel import runs
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import lock, transaction
-from gateway.kernel.due import claim, is_ours, settle
+from gateway.kernel.due import Claim, claim, is_ours, postpone, settle
+from gateway.kernel.logs import get_logger
 from gateway.kernel.runs import Run
-from gateway.reconciliation import service as reconciliation
-from workers import pruning
+from gateway.processor.types import Misconfigured, ProcessorError, Refused
+from gateway.reconciliation import books, invariants, service
+from workers import pruning, reconciliation
 from workers.app import task
+
+log = get_logger(__name__)
 
 START, STEP = "clock.start", "clock.step"
 
 # One step is one short transaction; True when the run has ended.
 STEPS: dict[str, Callable[[Session, Run], bool]] = {
-    "reconcile": reconciliation.step,
     "prune": pruning.step,
+    invariants.JOB: invariants.check,
     replays.JOB: replays.step,  # no calendar job: somebody asks for it
+}
+# Before it these ask Stripe, and the transaction gets what was heard.
+ASKING: dict[str, tuple[Callable[[Claim[Run]], Any], Callable[[Session, Run, Any], bool]]] = {
+    service.JOB: (reconciliation.look, service.advance),
+    books.JOB: (reconciliation.read_balance, books.advance),
 }
 
 
@@ -42,8 +52,33 @@ def step(run_id: str) -> None:
     if claimed is None:
         return
     crashpoint(f"task:{STEP} claimed")
+    job = claimed.row.job
+    if job not in ASKING:
+        _write(claimed, STEPS[job])
+        return
+    ask, write = ASKING[job]
+    try:
+        heard = ask(claimed)
+    except ProcessorError as error:
+        log.warning("stripe did not settle it", error=str(error), said=error.said)
+        _unanswered(claimed, error)
+    else:
+        _write(claimed, lambda tx, run: write(tx, run, heard))
+
+
+def _write(claimed: Claim[Run], advance: Callable[[Session, Run], bool]) -> None:
     with transaction(actor=f"task:{STEP}") as tx:
-        run = lock(tx, Run, run_id)
+        run = lock(tx, Run, claimed.row.id)
         if is_ours(run, claimed):
-            settle(tx, run, claimed, due_in=reconciliation.STEP_SECONDS)
-            STEPS[run.job](tx, run)
+            settle(tx, run, claimed, due_in=service.STEP_SECONDS)
+            advance(tx, run)
+
+
+def _unanswered(claimed: Claim[Run], error: ProcessorError) -> None:
+    with transaction(actor=f"task:{STEP}") as tx:
+        run = lock(tx, Run, claimed.row.id)
+        if is_ours(run, claimed):
+            attention = isinstance(error, Refused | Misconfigured)
+            postpone(tx, run, claimed, why=str(error), attention=attention)
+            if run.job == service.JOB:
+                service.give_up_in_time(tx, run)

@@ -1,7 +1,7 @@
 """Payment tasks: claim the row, ask Stripe, write down the answer.
 
 `submit` opens the hosted page of a payment that has none, `refresh` asks where a payment stands,
-having ended there what is to end.
+having ended there what is to end; `poll` does so when only time has passed.
 """
 
 from contextlib import suppress
@@ -10,7 +10,7 @@ from gateway.kernel.db import transaction
 from gateway.kernel.due import Claim, claim
 from gateway.kernel.logs import get_logger
 from gateway.payments.models import Payment
-from gateway.processor import client, movements
+from gateway.processor import client, movements, pace
 from gateway.processor.types import (
     CheckoutSession,
     Misconfigured,
@@ -32,8 +32,9 @@ from workers.app import task
 
 log = get_logger(__name__)
 
-SUBMIT, REFRESH = "payments.submit", "payments.refresh"
+SUBMIT, REFRESH, POLL = "payments.submit", "payments.refresh", "payments.poll"
 UNOPENED, OPENED = Payment.stripe_session_id.is_(None), Payment.stripe_session_id.is_not(None)
+TURN_SECONDS = 2.0  # to wait for; who has none until then is hinted again
 
 
 @task(SUBMIT)
@@ -57,8 +58,19 @@ def submit(payment_id: str) -> None:
         _apply(SUBMIT, claimed, session)
 
 
+@task(POLL)
+def poll(payment_id: str) -> None:
+    """Nothing is known to have happened, so it keeps to the pace of those that may wait."""
+    if pace.turn(within=TURN_SECONDS):
+        _refresh(payment_id)
+
+
 @task(REFRESH)
 def refresh(payment_id: str) -> None:
+    _refresh(payment_id)
+
+
+def _refresh(payment_id: str) -> None:
     with transaction(actor=f"task:{REFRESH}") as tx:
         claimed = claim(tx, Payment, payment_id, when=OPENED)
     if claimed is None:

@@ -21,6 +21,10 @@ from gateway.settings import settings
 
 BATCH = 1000  # short transactions: nobody waits for a pruning
 RUNS_KEPT_DAYS = CALLS_KEPT_DAYS = 90
+PROOFS = (
+    "reconcile",
+    "balance",
+)  # of what was compared, and when: kept like the money they tell of
 
 
 def step(tx: Session, run: Run) -> bool:
@@ -28,7 +32,7 @@ def step(tx: Session, run: Run) -> bool:
     ancient_run = Run.created_at < now(tx) - timedelta(days=RUNS_KEPT_DAYS)
     gone = (
         _prune(tx, IdempotencyKey, IdempotencyKey.created_at < now(tx) - timedelta(days=KEPT_DAYS))
-        + _prune(tx, Run, ancient_run, Run.status != RunStatus.PENDING)
+        + _prune(tx, Run, ancient_run, Run.status != RunStatus.PENDING, Run.job.not_in(PROOFS))
         + _prune(tx, StripeCall, StripeCall.answered_at < now(tx) - timedelta(days=CALLS_KEPT_DAYS))
         + _prune(tx, Heartbeat, Heartbeat.seen_at < func.now() - timedelta(days=1))
     )

@@ -34,13 +34,14 @@ from gateway.kernel.heartbeats import EVERY_SECONDS, Heartbeat, Pulse, beat, is_
 from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
+from gateway.reconciliation.service import WITH_A_RUN
 from gateway.refunds.models import Refund
 from workers.app import app
 from workers.callbacks import DELIVER, TEND
 from workers.clock import START, STEP
 from workers.movements import CAPTURE, REFUND
 from workers.orders import EXPIRE
-from workers.payments import OPENED, REFRESH, SUBMIT, UNOPENED
+from workers.payments import OPENED, POLL, REFRESH, SUBMIT, UNOPENED
 
 EVENTS_PER_PASS = 500
 IDLE_SECONDS = 0.05
@@ -51,6 +52,7 @@ REPEAT_SECONDS = 5.0
 # What claims for itself looks again by itself for longer than this.
 CALL_AGAIN_SECONDS = 1.0
 HINTS_PER_SLOT = 2
+WAITING = 2
 OVERDUE_EVERY_SECONDS = 30.0
 
 log = logs.get_logger(__name__)
@@ -66,6 +68,8 @@ Send = Callable[[list[Hint]], None]
 class Owed:
     """Rows that make a task necessary when they are due.
 
+    Of those that `can_wait` two are hinted at a time: they queue for a turn of their own and must
+    not take the places of others.
     With `at_once` one message stands for all that are due, and for those that will be in the next
     second: the task claims for itself, and looks again for longer than that.
     """
@@ -75,11 +79,13 @@ class Owed:
     model: Any
     when: ColumnElement[bool] | None = None
     at_once: bool = False
+    can_wait: bool = False
 
 
 OWED = (
-    Owed(SUBMIT, "stripe", Payment, UNOPENED),
-    Owed(REFRESH, "stripe", Payment, OPENED),
+    Owed(SUBMIT, "stripe", Payment, and_(UNOPENED, ~Payment.polled)),
+    Owed(REFRESH, "stripe", Payment, and_(OPENED, ~Payment.polled)),
+    Owed(POLL, "stripe", Payment, and_(OPENED, Payment.polled, ~WITH_A_RUN), can_wait=True),
     Owed(CAPTURE, "stripe", Capture),
     Owed(REFUND, "stripe", Refund),
     Owed(DELIVER, "callbacks", Delivery, at_once=True),
@@ -169,7 +175,9 @@ def _most(owed: Owed) -> Any:
     now only makes a longer queue later.
     """
     slots = func.coalesce(func.sum(_living.c.slots), 0)
-    most = func.least(slots, 1) if owed.at_once else HINTS_PER_SLOT * slots
+    most = HINTS_PER_SLOT * slots
+    if owed.at_once or owed.can_wait:
+        most = func.least(slots, 1 if owed.at_once else WAITING)
     return select(most).where(_living.c.queue == owed.queue).scalar_subquery()
 
 

@@ -33,6 +33,7 @@ def main() -> None:
         merchants,
         operations,
         processes,
+        reconciliation,
     )
 
     read_demo_env()

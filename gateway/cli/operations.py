@@ -1,7 +1,6 @@
-"""Looking after a running gateway: reconcile now, move the clock of a test."""
+"""Looking after a running gateway: what needs attention, reviews, the clock of a test."""
 
 import re
-import sys
 from typing import Any
 
 import click
@@ -9,33 +8,15 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
-from gateway.cli.following import ACTOR, follow, missing, timeout_option
+from gateway.cli.following import ACTOR
 from gateway.health import OWING
-from gateway.kernel import runs
 from gateway.kernel.db import held, now, transaction
-from gateway.kernel.runs import RunStatus
 from gateway.payments.models import PaymentStatus, Resolution
 from gateway.settings import settings
 from gateway.settlement import review as reviews
 
-SLOW = "Stripe has not answered for all of them yet; the run goes on. See /readyz."
 FARTHEST = 10 * 366 * 86400  # seconds that one move may take the clock
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-@main_group.command()
-@timeout_option
-@json_option
-def reconcile(timeout: int, as_json: bool) -> None:
-    """Ask Stripe about every payment that is not at an end, and wait for the answers."""
-    with transaction(actor=ACTOR) as tx:
-        run_id = runs.start(tx, "reconcile").id
-    run = follow(run_id, timeout, words="Asking Stripe", quiet=as_json)
-    result = {"run": run.id, "status": run.status, "checked": run.done, "total": run.total}
-    if run.status != RunStatus.SUCCEEDED:
-        result["error"] = run.error or missing(queues=("clock", "stripe"), otherwise=SLOW)
-    show(result, as_json=as_json)
-    sys.exit(0 if run.status == RunStatus.SUCCEEDED else 1)
 
 
 @main_group.command()

@@ -12,12 +12,13 @@ from gateway.kernel.runs import Run
 from gateway.kernel.stateful import Recorded
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
+from gateway.reconciliation.models import Discrepancy
 from gateway.refunds.models import Refund
 from gateway.stripe_events.models import StripeEvent
 
 KINDS: tuple[Any, ...] = (
     *(Order, Payment, Capture, Refund, Dispute),
-    *(StripeEvent, Endpoint, Delivery, Run),
+    *(StripeEvent, Endpoint, Delivery, Run, Discrepancy),
 )
 
 MEANINGS: dict[str, dict[str, str]] = {
@@ -73,6 +74,11 @@ MEANINGS: dict[str, dict[str, str]] = {
         "pending": "An attempt is due, now or later.",
         "delivered": "The endpoint answered with a 2xx.",
         "exhausted": "The schedule is over, or the endpoint is gone.",
+    },
+    "discrepancy": {
+        "open": "Both sides differ; somebody should look.",
+        "fixed": "Both sides agree again; the row says how that came. Final.",
+        "resolved": "Somebody has looked; the row says who, and what was done. Final.",
     },
     "run": {
         "pending": "The job is due or under way.",

@@ -7,7 +7,7 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case
 _LENGTH = 26  # 130 bits, of which 128 are used: 48 of milliseconds, 80 random
 
-PREFIXES = ("mer", "key", "ord", "pay", "cap", "ref", "dsp", "evt", "we", "wd", "sev", "run")
+PREFIXES = ("mer", "key", "ord", "pay", "cap", "ref", "dsp", "evt", "we", "wd", "sev", "run", "dcr")
 REST = rf"[{_ALPHABET}]{{{_LENGTH}}}"  # of an id, after its prefix
 OUR_SHAPE = re.compile(rf"({'|'.join(PREFIXES)})_{REST}")
 

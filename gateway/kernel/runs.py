@@ -28,7 +28,7 @@ TRANSITIONS: Transitions = {
 }
 
 # Every calendar job and its period in seconds; `celerybeat_schedule.py` says at which minute.
-JOBS: Mapping[str, int] = {"reconcile": 3600, "prune": 86400}
+JOBS: Mapping[str, int] = {"reconcile": 3600, "balance": 86400, "check": 86400, "prune": 86400}
 # A period that is a quarter over without a run is overdue: beat, or its Redis, is not working.
 OVERDUE_AFTER = 0.25
 
@@ -44,9 +44,18 @@ class Run(Stateful, Base):
     subject_id: Mapped[str | None]  # the row it is about, if it is about one
     params: Mapped[dict[str, Any] | None]  # what it was told, and where it stands
     finished_at: Mapped[datetime | None]
+    # Of what it compared everything from then until then, once it has ended well.
+    covers_since: Mapped[datetime | None]
+    covers_until: Mapped[datetime | None]
 
     __table_args__ = (
         Index("runs_job_idx", "job", "created_at"),
+        Index(
+            "runs_covers_idx",
+            "job",
+            "covers_until",
+            postgresql_where=text("covers_until IS NOT NULL"),
+        ),
         Index("runs_attention_idx", "id", postgresql_where=text("needs_attention IS NOT NULL")),
         Index("runs_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index(

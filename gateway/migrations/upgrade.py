@@ -15,7 +15,7 @@ _RIGHTS = (
     "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {app}",
     # Only bookkeeping that has served its time may go.
     "GRANT DELETE ON idempotency_keys, runs, heartbeats, stripe_calls TO {app}",
-    "GRANT DELETE ON callback_attempts, callback_deliveries TO {app}",
+    "GRANT DELETE ON callback_attempts, callback_deliveries, run_subjects TO {app}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app}",
     "REVOKE UPDATE ON events, stock_movements FROM {app}",
     "GRANT UPDATE (position, sequence) ON events TO {app}",

@@ -46,6 +46,8 @@ TAGS = {
     "webhook-endpoints": "Where changes are told.",
     "webhook-deliveries": "What was told, attempt by attempt.",
     "events": "All that can be told, in order, to be read at any time.",
+    "reconciliations": "What was compared with Stripe, and when.",
+    "discrepancies": "What differed from it, and what came of that.",
     "merchant": "Whose key it is.",
     "operations": "For whoever runs the gateway, and for Stripe.",
 }

@@ -114,6 +114,8 @@ class Payment(Recorded, Asking, Base):
     accepted: Mapped[dict[str, Any] | None]
     resolution: Mapped[str | None]
     checked_at: Mapped[datetime | None]  # when Stripe last answered about it
+    # Due by the clock alone: nothing new is known of it, so it can wait for its turn.
+    polled: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     __table_args__ = (
         Index(
@@ -127,7 +129,12 @@ class Payment(Recorded, Asking, Base):
         ),
         Index("payments_order_idx", "order_id", "attempt", unique=True),
         Index("payments_list_idx", "merchant_id", "livemode", "id"),
-        Index("payments_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "payments_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL AND NOT polled")
+        ),
+        Index(
+            "payments_polled_idx", "due_at", postgresql_where=text("due_at IS NOT NULL AND polled")
+        ),
         Index(
             "payments_open_idx",
             "checked_at",

@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     DateTime,
     Text,
-    and_,
     bindparam,
     case,
     exists,
@@ -59,6 +57,7 @@ _MAKE_DUE = (
     .where(_TABLE.c.id == bindparam("subject"))
     .values(
         due_at=func.gateway_now(),
+        polled=False,
         stripe_intent_id=func.coalesce(
             _TABLE.c.stripe_intent_id,
             case((~exists().where(_OTHER.c.stripe_intent_id == _INTENT), _INTENT)),
@@ -69,7 +68,7 @@ _WHEN: Any = bindparam("when", type_=DateTime(timezone=True))
 _MAKE_DUE_BY = (
     bulk_update(_TABLE)
     .where(_TABLE.c.id == bindparam("subject"), _TABLE.c.status.in_(OPEN))
-    .values(due_at=func.least(func.coalesce(_TABLE.c.due_at, _WHEN), _WHEN))
+    .values(due_at=func.least(func.coalesce(_TABLE.c.due_at, _WHEN), _WHEN), polled=False)
 )
 _BY_SESSION = _TABLE.c.stripe_session_id == bindparam("session", type_=Text)
 _BY_INTENT = _TABLE.c.stripe_intent_id == _INTENT
@@ -126,7 +125,11 @@ def let_go(tx: Session, payment: Payment) -> None:
         payment.transition_to(S.CANCELLED, due_at=None)
     elif payment.cancel_requested_at is None:
         payment.record(
-            "payment.updated", cancel_requested_at=now(tx), due_at=now(tx), checkout_url=None
+            "payment.updated",
+            cancel_requested_at=now(tx),
+            due_at=now(tx),
+            polled=False,
+            checkout_url=None,
         )
 
 
@@ -149,6 +152,14 @@ def make_due(tx: Session, payment_id: str, *, intent_id: str | None = None) -> N
 def make_due_by(tx: Session, payment_id: str, when: datetime) -> None:
     """Have a worker look at Stripe's present state at `when`, unless it does so before."""
     tx.connection().execute(_MAKE_DUE_BY, {"subject": payment_id, "when": when})
+
+
+def was_asked_about(tx: Session, payment_id: str, *, since: datetime | None) -> bool:
+    """Whether Stripe has answered about it after `since`; its times are whole seconds."""
+    checked_at = tx.scalar(select(Payment.checked_at).filter_by(id=payment_id))
+    if checked_at is None or since is None:
+        return False
+    return checked_at > since + timedelta(seconds=1)
 
 
 def match(
@@ -213,38 +224,3 @@ def listed(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
         filters.append(Payment.order_id == (order.id if order else None))
     limits = {name: query[name] for name in ("limit", "starting_after")}
     return page(tx, mine, Payment, *filters, **limits)
-
-
-def make_open_due(tx: Session, *, before: datetime, per_second: int) -> int:
-    """Have every payment that is not at an end looked at, spread so that Stripe is not flooded.
-
-    Takes those created up to `before`, and ended ones that still wait for a refund or a dispute;
-    one that waits for another to end is owed nothing yet.
-    Returns how many there are.
-    """
-    table = Payment.__table__.c
-    # Locked in the order in which settlement locks those of an order.
-    free = select(table.id, table.checked_at).where(*_unfinished(before)).order_by(table.id)
-    locked = free.with_for_update(key_share=True).cte("locked")
-    turn = func.row_number().over(order_by=(locked.c.checked_at.nulls_first(), locked.c.id))
-    ranked = select(locked.c.id, turn.label("turn")).subquery()
-    when = func.gateway_now() + ranked.c.turn * timedelta(seconds=1 / per_second)
-    moved = tx.execute(
-        bulk_update(Payment)
-        .where(Payment.id == ranked.c.id)
-        .values(due_at=func.least(func.coalesce(Payment.due_at, when), when))
-        .execution_options(synchronize_session=False)
-    )
-    return int(moved.rowcount)  # type: ignore[attr-defined]
-
-
-def unchecked(tx: Session, *, since: datetime) -> int:
-    """How many payments from before `since` are not at an end and have not been answered for."""
-    stale = or_(Payment.checked_at.is_(None), Payment.checked_at < since)
-    count = select(func.count()).select_from(Payment).where(*_unfinished(since), stale)
-    return tx.scalar(count) or 0
-
-
-def _unfinished(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    known = and_(Payment.status.in_(OPEN), Payment.stripe_session_id.is_not(None))
-    return (or_(Payment.due_at.is_not(None), known), Payment.created_at < before)

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from gateway.kernel.asking import Request
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import assert_no_transaction
+from gateway.processor import pace
 from gateway.processor.answers import to_dispute, to_refund, to_session
 from gateway.processor.types import (
     CheckoutSession,
@@ -162,7 +163,7 @@ def fetch_session(session_id: str) -> CheckoutSession:
         intent = replace(intent, refunds=refunds_of(intent.id))
     if charge.disputed:
         intent = replace(intent, disputes=_disputes_of(intent.id))
-    return replace(session, intent=intent)
+    return replace(session, intent=replace(intent, is_partial=False))
 
 
 def refunds_of(intent_id: str) -> tuple[StripeRefund, ...]:
@@ -205,6 +206,8 @@ def ask(what: str, call: Callable[[], T]) -> T:
         answer = call()
     except stripe.StripeError as error:
         crashpoint(f"stripe {what} failed")
+        if _asked_too_often(error):
+            pace.hold_back()
         raise _translated(what, error) from None
     crashpoint(f"stripe {what} after")
     return answer
@@ -216,6 +219,12 @@ def look(what: str, call: Callable[[], T]) -> T:
         return ask(what, call)
     except Refused as refusal:
         raise Unanswered(f"{what}: refused", str(refusal)) from None
+
+
+def _asked_too_often(error: stripe.StripeError) -> bool:
+    """A lock at Stripe is 429 as well, and about one object: only its row tries again later."""
+    code = getattr(error.error, "code", None)
+    return error.http_status == 429 and code != "lock_timeout"
 
 
 def _translated(what: str, error: stripe.StripeError) -> ProcessorError:

@@ -33,6 +33,7 @@ class StripeRefund:
     reason: str | None = None
     failure_reason: str | None = None
     refund_id: str | None = None
+    intent_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class StripeDispute:
     currency: str
     reason: str | None = None
     respond_by: datetime | None = None
+    intent_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class Intent:
     cancellation_reason: str | None = None
     refunds: tuple[StripeRefund, ...] = ()
     disputes: tuple[StripeDispute, ...] = ()
+    payment_id: str | None = None  # as its metadata says
+    given_back: int = 0  # of what was received, as its charge says
+    # The answer does not show all refunds or disputes: the session must be asked for by itself.
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,28 @@ class CheckoutSession:
 
 
 @dataclass(frozen=True)
+class StripeMovement:
+    """One line of Stripe's balance. `amount` and `fee` are in `currency`, in which it is settled.
+
+    `of` says what it is about, and `source_amount` and `source_currency` what that came to.
+    """
+
+    id: str
+    type: str  # charge | payment | refund | payment_refund | refund_failure | adjustment | ...
+    created_at: datetime
+    amount: int
+    fee: int
+    currency: str
+    of: str | None  # charge | refund | dispute; null for payouts, fees and the like
+    intent_id: str | None
+    source_id: str | None
+    source_amount: int
+    source_currency: str
+
+
+@dataclass(frozen=True)
 class StripeNews:
-    """A verified event, with every id by which it may be matched. `body` is the text as sent."""
+    """An event, with every id by which it may be matched. `body` is the text as Stripe sent it."""
 
     id: str
     type: str
@@ -94,6 +120,7 @@ class StripeNews:
     intent_id: str | None
     payment_id: str | None
     body: str
+    created_at: datetime | None = None
 
 
 class ProcessorError(Exception):

@@ -5,6 +5,7 @@ a stranger sends, the answer is a 4xx (docs.stripe.com/webhooks, signatures).
 """
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import stripe
@@ -40,7 +41,7 @@ def verify(raw: bytes, header: str) -> StripeNews:
         raise InvalidSignature("No configured secret made this signature in the last 5 minutes.")
     try:
         event = json.loads(text)
-        return _news(event, text)
+        return to_news(event, text)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise InvalidStripeEvent("Expected an object with id, type, livemode and data.") from None
 
@@ -55,7 +56,8 @@ def _signed(text: str, header: str, secret: str) -> bool:
     return True
 
 
-def _news(event: dict[str, Any], text: str) -> StripeNews:
+def to_news(event: dict[str, Any], text: str) -> StripeNews:
+    """Raises what a dictionary raises that is no event of Stripe's."""
     if event["object"] != "event":
         raise TypeError(event["object"])
     subject = event["data"]["object"]
@@ -72,7 +74,14 @@ def _news(event: dict[str, Any], text: str) -> StripeNews:
         intent_id=intent,
         payment_id=_clean(metadata.get("payment_id") or subject.get("client_reference_id")),
         body=text,
+        created_at=_when(event.get("created")),
     )
+
+
+def _when(seconds: Any) -> datetime | None:
+    """Stripe's times are whole seconds; anything else tells nothing."""
+    sound = isinstance(seconds, int) and 0 <= seconds < 1 << 32
+    return datetime.fromtimestamp(seconds, UTC) if sound else None
 
 
 def _id(value: Any) -> str | None:

@@ -15,6 +15,7 @@ from gateway.payments import service as payments
 from gateway.payments.models import Payment, PaymentStatus, Resolution
 from gateway.processor.types import CheckoutSession, Failure, NotThere, Refused, Replayed
 from gateway.settlement import compensate, decide, movements, refunding
+from gateway.settlement.decide import Look
 from gateway.settlement.holding import family
 
 S = PaymentStatus
@@ -32,7 +33,7 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
     said = payments.verdict(session)
     status = decide.target(payment, said, wrong)
     # Settled before the row moves, so that the event shows when Stripe is asked next.
-    settle(tx, payment, claimed, due_in=decide.next_look(tx, payment, session, said))
+    _look_again(tx, payment, claimed, decide.next_look(tx, payment, session, said))
     _learn(tx, payment, session)
     if status in PAID and payment.cancel_requested_at is not None:
         _lapse(tx, payment, every)
@@ -50,6 +51,13 @@ def apply(tx: Session, claimed: Claim[Payment], session: CheckoutSession) -> boo
         compensate.after_end(tx, order, every)
         compensate.hand_over(tx, order)
     return True
+
+
+def _look_again(tx: Session, payment: Payment, claimed: Claim[Payment], look: Look | None) -> None:
+    """News that came meanwhile stay due, and no poll."""
+    if payment.due_at == claimed.due_at:
+        payment.polled = look is not None and look.is_poll
+    settle(tx, payment, claimed, due_in=None if look is None else look.seconds)
 
 
 def _learn(tx: Session, payment: Payment, session: CheckoutSession) -> None:

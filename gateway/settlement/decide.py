@@ -2,7 +2,9 @@
 a person must see. Reads only; `apply` writes.
 """
 
-from typing import Any
+import random
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +21,16 @@ from gateway.settlement.requests import is_late, is_unwanted
 S = PaymentStatus
 # Money is under way, or the shopper may still pay: look again even if no webhook comes.
 POLLED = (S.REQUIRES_ACTION, S.PROCESSING)
+# A payment that stays as it is is asked about ever more seldom, down to so many seconds.
+LONGEST_POLL_SECONDS = 7200
 UNSETTLED_SECONDS, DISPUTED_SECONDS = 3600, 86400
+
+
+class Look(NamedTuple):
+    """When Stripe is asked again, even if no webhook comes. A poll can wait for its turn."""
+
+    seconds: float
+    is_poll: bool = True
 
 
 def target(
@@ -54,24 +65,34 @@ def _leaving_review(
 
 def next_look(
     tx: Session, payment: Payment, session: CheckoutSession, said: PaymentStatus
-) -> float | None:
-    """Seconds until Stripe is asked again, even if no webhook comes; None if that is not owed."""
-    looks: list[float] = []
+) -> Look | None:
+    """None if nothing more is owed."""
+    looks: list[Look] = []
     if said in POLLED and payment.status != S.REVIEW:
-        looks.append(settings().poll_seconds)
+        looks.append(Look(poll_seconds(payment, at=now(tx))))
     open_too_long = said == S.REQUIRES_ACTION and is_late(payment, at=now(tx))
     if open_too_long or (said in (S.REQUIRES_ACTION, S.AUTHORIZED) and is_unwanted(payment)):
         # At once if nobody has tried it yet: its page was opened by the call that was answered.
-        looks.append(0 if payment.stripe_session_id is None else settings().poll_seconds)
+        untried = payment.stripe_session_id is None
+        looks.append(Look(0 if untried else settings().poll_seconds, is_poll=False))
     elif said == S.REQUIRES_ACTION and payment.expire_at is not None:
-        looks.append((payment.expire_at - now(tx)).total_seconds())
+        looks.append(Look((payment.expire_at - now(tx)).total_seconds(), is_poll=False))
     if said == S.AUTHORIZED and captures.pending(tx, payment.id) is not None:
-        looks.append(UNSETTLED_SECONDS)
+        looks.append(Look(UNSETTLED_SECONDS))
     if said == S.SUCCEEDED and _is_refunding(tx, payment, session):
-        looks.append(UNSETTLED_SECONDS)
+        looks.append(Look(UNSETTLED_SECONDS))
     if session.intent is not None and movements.is_disputed(session.intent):
-        looks.append(DISPUTED_SECONDS)
+        looks.append(Look(DISPUTED_SECONDS))
     return min(looks, default=None)
+
+
+def poll_seconds(payment: Payment, *, at: datetime) -> float:
+    """As long again as it has been waiting, a little at random, so that a rush of payments
+    does not become a rush of polls.
+    """
+    waited = (at - payment.created_at).total_seconds()
+    wait = min(max(waited, settings().poll_seconds), LONGEST_POLL_SECONDS)
+    return wait * random.uniform(0.8, 1)  # noqa: S311
 
 
 def _is_refunding(tx: Session, payment: Payment, session: CheckoutSession) -> bool:

@@ -49,7 +49,7 @@ def resolve(tx: Session, payment_id: str, resolution: Resolution) -> Payment:
     accepted = payment.reported if resolution == Resolution.ACCEPT else payment.accepted
     if (payment.resolution, payment.accepted) != (resolution, accepted):
         payment.record("payment.updated", resolution=resolution, accepted=accepted)
-    payment.due_at = now(tx)
+    payment.due_at, payment.polled = now(tx), False
     if resolution == Resolution.REFUND:
         compensate.give_back(tx, payment, compensate.REVIEWED, again=True)
     return payment

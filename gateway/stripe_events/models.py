@@ -42,6 +42,8 @@ class StripeEvent(Stateful, Base):
     payment_id: Mapped[str | None]  # as matched
     reason: Mapped[str | None]
     body: Mapped[str]  # the text as signed
+    # We asked for it, because it had not been sent.
+    fetched: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     __table_args__ = (
         Index(

@@ -90,6 +90,7 @@ def test_every_answer_a_route_declares_is_described(app):
 # What no described call answers: bases and bugs, another method's 405, and the operator's commands.
 ELSEWHERE = {
     "conflict",
+    "discrepancy_not_open",
     "forbidden",
     "illegal_transition",
     "internal_error",

@@ -300,6 +300,6 @@ def test_another_run_is_no_replay(past, client, shop):
 def test_the_calendar_starts_no_replay(database, sql, caplog):
     app.tasks["clock.start"]("replay")
 
-    assert "known: reconcile, prune" in caplog.text
-    assert "known: reconcile, prune, replay" not in caplog.text
+    assert "known: reconcile, balance, check, prune" in caplog.text
+    assert "known: reconcile, balance, check, prune, replay" not in caplog.text
     assert sql("SELECT count(*) FROM runs") == 0

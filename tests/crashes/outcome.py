@@ -21,6 +21,7 @@ STATES = {
         SELECT status, amount, automatic, failure_code, stripe_refund_id IS NULL, due_at IS NULL
         FROM refunds ORDER BY id""",
     "disputes": "SELECT status, amount FROM disputes ORDER BY id",
+    "discrepancies": "SELECT kind, status FROM discrepancies ORDER BY kind, id",
     "stock": "SELECT sku, on_hand, reserved FROM inventory ORDER BY sku",
     "movements": """
         SELECT sku, from_place, to_place, quantity FROM stock_movements ORDER BY id""",

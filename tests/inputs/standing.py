@@ -10,16 +10,21 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from gateway.app import create_app
 from gateway.captures import service as captures
+from gateway.kernel import runs
 from gateway.kernel.db import lock, transaction
 from gateway.kernel.http import PREFIX, Declared
+from gateway.kernel.runs import RunStatus
 from gateway.merchants import service as merchants
 from gateway.openapi.document import path_of
 from gateway.payments.models import Payment, PaymentStatus
 from gateway.processor.types import StripeDispute
+from gateway.reconciliation.compare import Difference
+from gateway.reconciliation.discrepancies import bring_up
+from gateway.reconciliation.models import Discrepancy, Kind
 from gateway.refunds import service as refunds
 from gateway.settings import settings
 from gateway.settlement import movements
@@ -93,7 +98,7 @@ class Standing:
         body = {"order_id": "standing-1"} | PLAIN
         assert self.call("POST", "/payments", json=body).status_code == 201
         assert self.call("PUT", "/inventory/teapot", json={"on_hand": 100_000}).status_code == 200
-        self.below = self._move_money()
+        self.below = self._move_money() | self._differ()
         self._open_checkout()
         Relay(lambda hints: None).run_once()
 
@@ -106,6 +111,21 @@ class Standing:
             refund = refunds.start(tx, payment, amount=1)
             movements.apply_disputes(tx, payment, (StripeDispute("dp_1", "lost", 1, "EUR"),))
             return {"captures": capture.id, "refunds": refund.id}
+
+    def _differ(self) -> dict[str, str]:
+        """A run of reconciliation that has found something to differ of a payment of ours."""
+        payment_id = self.paid()
+        with transaction(actor="test:setup") as tx:
+            run = runs.start(tx, "reconcile")
+            run.params = {"livemode": False}
+            payment = lock(tx, Payment, payment_id)
+            gone = Difference(
+                Kind.MISSING_THERE, payment_id, {"status": "succeeded"}, None, "Gone."
+            )
+            bring_up(tx, run, gone, payment=payment)
+            run.finish(tx, RunStatus.SUCCEEDED)
+            found = tx.scalars(select(Discrepancy.id)).one()
+        return {"discrepancies": found, "reconciliations": run.id}
 
     def _open_checkout(self) -> None:
         """One that is open; from here on an example opens it again."""

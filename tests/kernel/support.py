@@ -16,6 +16,7 @@ from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
 from gateway.processor.types import StripeDispute
+from gateway.reconciliation.models import Discrepancy
 from gateway.refunds import service as refunds
 from gateway.refunds.models import Refund
 from gateway.settlement import movements
@@ -99,6 +100,11 @@ def run(tx: Session, shop: Any) -> Run:
     return Run.start(tx, job="prune")
 
 
+def discrepancy(tx: Session, shop: Any) -> Discrepancy:
+    found = {"kind": "duplicate", "subject": "pi_1", "livemode": False, "reason": "There are two."}
+    return Discrepancy.start(tx, run_id=run(tx, shop).id, **found)
+
+
 ONE_OF_EACH: dict[str, Callable[[Session, Any], Any]] = {
     "order": order,
     "payment": payment,
@@ -109,6 +115,7 @@ ONE_OF_EACH: dict[str, Callable[[Session, Any], Any]] = {
     "capture": capture,
     "refund": refund,
     "dispute": dispute,
+    "discrepancy": discrepancy,
 }
 
 

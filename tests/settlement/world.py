@@ -13,82 +13,11 @@ from tests_support import tell
 from gateway.kernel import db, limits, runs
 from gateway.kernel.db import transaction
 from gateway.kernel.heartbeats import Pulse, beat
+from gateway.reconciliation.invariants import INVARIANTS
 from workers.app import app
 from workers.relay import Hint, Relay
 
 KEPT = ("alembic_version", "transitions", "clock", "merchants", "api_keys")
-
-# What must hold at every moment: rows that nobody should find.
-NEVER = {
-    "a status is that of the last event": """
-        SELECT r.id FROM (
-            SELECT id, status FROM payments UNION ALL SELECT id, status FROM orders
-            UNION ALL SELECT id, status FROM captures UNION ALL SELECT id, status FROM refunds
-            UNION ALL SELECT id, status FROM disputes) AS r
-        WHERE r.status IS DISTINCT FROM
-            (SELECT to_status FROM events WHERE subject_id = r.id ORDER BY seq DESC LIMIT 1)""",
-    "an event goes on where the one before ended": """
-        SELECT id FROM (SELECT id, from_status, lag(to_status)
-            OVER (PARTITION BY subject_id ORDER BY seq) AS before FROM events) e
-        WHERE from_status IS DISTINCT FROM before""",
-    "an arrow is in the table": """
-        SELECT e.id FROM events e WHERE e.from_status IS DISTINCT FROM e.to_status
-        AND NOT EXISTS (SELECT FROM transitions t WHERE t.to_status = e.to_status
-            AND t.from_status IS NOT DISTINCT FROM e.from_status)""",
-    "0 <= refunded <= captured <= authorised": """
-        SELECT id FROM payments WHERE NOT (0 <= amount_refunded
-            AND amount_refunded <= amount_captured AND amount_captured <= amount)""",
-    "what was refunded is the sum of the refunds": """
-        SELECT p.id FROM payments p WHERE amount_refunded IS DISTINCT FROM (SELECT
-            coalesce(sum(amount), 0) FROM refunds r WHERE r.payment_id = p.id
-            AND r.status = 'succeeded')""",
-    "refunds never come to more than was captured": """
-        SELECT p.id FROM payments p WHERE amount_captured < (SELECT coalesce(sum(amount), 0)
-            FROM refunds r WHERE r.payment_id = p.id AND r.status IN ('succeeded', 'pending'))""",
-    "one capture succeeds": """
-        SELECT payment_id FROM captures WHERE status = 'succeeded'
-        GROUP BY payment_id HAVING count(*) > 1""",
-    "one live payment": """
-        SELECT order_id FROM payments WHERE cancel_requested_at IS NULL
-            AND status IN ('pending', 'requires_action', 'processing', 'authorized')
-        GROUP BY order_id HAVING count(*) > 1""",
-    "money that no order is given for is on its way back": """
-        SELECT p.id FROM payments p JOIN orders o ON o.id = p.order_id
-        WHERE p.status = 'succeeded' AND (o.paid_by IS DISTINCT FROM p.id OR o.status = 'cancelled')
-            AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.id AND r.automatic)
-            AND p.amount_captured > (SELECT coalesce(sum(amount), 0) FROM refunds r
-                WHERE r.payment_id = p.id AND r.status IN ('pending', 'succeeded'))""",
-    "a paid order has a payment that paid it": """
-        SELECT o.id FROM orders o LEFT JOIN payments p ON p.id = o.paid_by
-        WHERE o.status IN ('payment_done', 'packaging')
-            AND p.status IS DISTINCT FROM 'succeeded' AND p.status IS DISTINCT FROM 'refunded'""",
-    "an order in progress has a payment that is not at an end": """
-        SELECT o.id FROM orders o WHERE o.status = 'payment_in_progress' AND NOT EXISTS (
-            SELECT FROM payments p WHERE p.order_id = o.id AND p.status IN
-            ('pending', 'requires_action', 'processing', 'authorized', 'review'))""",
-    "an unpaid order is due to expire, and no other": """
-        SELECT id FROM orders WHERE (status IN ('created', 'payment_failed'))
-            IS DISTINCT FROM (due_at IS NOT NULL)""",
-    "stock is what its movements say": """
-        SELECT i.sku FROM inventory i LEFT JOIN stock_movements m USING (merchant_id, livemode, sku)
-        GROUP BY i.merchant_id, i.livemode, i.sku HAVING (i.on_hand - i.reserved, i.reserved)
-            IS DISTINCT FROM (
-                coalesce(sum(m.quantity) FILTER (WHERE to_place = 'available'), 0)
-                    - coalesce(sum(m.quantity) FILTER (WHERE from_place = 'available'), 0),
-                coalesce(sum(m.quantity) FILTER (WHERE to_place = 'reserved'), 0)
-                    - coalesce(sum(m.quantity) FILTER (WHERE from_place = 'reserved'), 0))""",
-    "an order holds what its status says": """
-        SELECT o.id, o.status, held.reserved, held.sold FROM orders o JOIN (
-            SELECT order_id,
-                sum(CASE WHEN to_place = 'reserved' THEN quantity
-                    WHEN from_place = 'reserved' THEN -quantity ELSE 0 END) AS reserved,
-                sum(CASE WHEN to_place = 'sold' THEN quantity
-                    WHEN from_place = 'sold' THEN -quantity ELSE 0 END) AS sold
-            FROM stock_movements WHERE order_id IS NOT NULL GROUP BY order_id
-        ) held ON held.order_id = o.id
-        WHERE (held.reserved > 0) IS DISTINCT FROM (o.status IN ('created', 'payment_in_progress'))
-            OR (held.sold > 0) IS DISTINCT FROM (o.status IN ('payment_done', 'packaging'))""",
-}
 
 
 class World:
@@ -192,7 +121,7 @@ class World:
             self.advance(1)
 
     def check(self) -> None:
-        for rule, statement in NEVER.items():
+        for rule, statement in INVARIANTS.items():
             assert not (found := self.rows(statement)), f"not so that {rule}: {found}"
         self.check_pages()
 

@@ -60,7 +60,7 @@ def test_a_job_nobody_knows_is_refused_by_name(database, sql, caplog):
     app.tasks["clock.start"]("brew_tea")
 
     assert "there is no job" in caplog.text
-    assert "known: reconcile, prune" in caplog.text
+    assert "known: reconcile, balance, check, prune" in caplog.text
     assert sql("SELECT count(*) FROM runs") == 0
 
 

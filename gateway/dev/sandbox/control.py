@@ -7,7 +7,7 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from gateway.dev.sandbox import due, events, looks, outcomes
+from gateway.dev.sandbox import due, events, looks, mistakes, outcomes
 from gateway.dev.sandbox.clock import ClockUnreachable
 from gateway.dev.sandbox.context import Sandbox
 from gateway.dev.sandbox.levers import body, find
@@ -22,6 +22,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     outcomes.add_to(control, sandbox)
     _reset(control, sandbox)
     looks.add_to(control, sandbox)
+    mistakes.add_to(control, sandbox)
     return control
 
 

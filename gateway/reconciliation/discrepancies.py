@@ -1,0 +1,133 @@
+"""The list of what differed: each once, however many runs find it, until they agree or somebody
+has seen to it. What was seen to is not brought up again while both sides stay as they were.
+"""
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from gateway.kernel.db import held, now
+from gateway.kernel.errors import Conflict, NotFound
+from gateway.kernel.runs import Run
+from gateway.payments.models import Payment
+from gateway.reconciliation.compare import Difference
+from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
+
+S = DiscrepancyStatus
+IS_OPEN = Discrepancy.status == S.OPEN
+MENDED = "Brought to where Stripe is."
+GONE = "Both sides agree again."
+
+
+class DiscrepancyNotOpen(Conflict):
+    """It was fixed, or somebody has resolved it before."""
+
+    code, title = "discrepancy_not_open", "The discrepancy is not open."
+
+
+def note(
+    tx: Session,
+    run: Run,
+    payment: Payment,
+    *,
+    judged: Collection[str],
+    before: Iterable[Difference],
+    after: Iterable[Difference],
+) -> None:
+    """`before` we believed Stripe, and `after`: what went away by that is fixed, the rest is open.
+
+    `judged` are the subjects that were looked at. Called with the payment held.
+    """
+    left = {(each.kind, each.subject): each for each in after}
+    rows = select(Discrepancy).where(IS_OPEN, Discrepancy.subject.in_(list(judged)))
+    known = {(Kind(row.kind), row.subject): row for row in tx.scalars(held(rows))}
+    for each in before:
+        if (each.kind, each.subject) not in left | known:
+            row = _start(tx, run, each, payment=payment)
+            if row is not None:
+                _fix(tx, row, run, MENDED)
+    for place, row in known.items():
+        if place not in left:
+            _fix(tx, row, run, GONE)
+    for place, each in left.items():
+        if place not in known:
+            bring_up(tx, run, each, payment=payment)
+
+
+def bring_up(
+    tx: Session, run: Run, difference: Difference, *, payment: Payment | None = None
+) -> None:
+    """Open, unless it is already or somebody has looked at just this."""
+    same = select(Discrepancy).filter_by(kind=difference.kind, subject=difference.subject)
+    latest = tx.scalar(same.order_by(Discrepancy.id.desc()).limit(1))
+    if latest is not None:
+        unchanged = (latest.ours, latest.theirs) == (difference.ours, difference.theirs)
+        if latest.status == S.OPEN or (latest.status == S.RESOLVED and unchanged):
+            return
+    _start(tx, run, difference, payment=payment)
+
+
+def names(tx: Session, run: Run, payment: Payment) -> bool:
+    """Whether this run has found something about it."""
+    mine = select(Discrepancy.id).filter_by(run_id=run.id, payment_id=payment.id).limit(1)
+    return tx.scalar(mine) is not None
+
+
+def known_otherwise(tx: Session, run: Run, difference: Difference, payment: Payment) -> None:
+    """It was missed, and made good before this run came to it."""
+    row = _start(tx, run, difference, payment=payment)
+    if row is not None:
+        _fix(tx, row, run, "Stripe had been asked since.")
+
+
+def agree(tx: Session, run: Run, subjects: Iterable[str]) -> None:
+    """About these nothing differs any more."""
+    rows = select(Discrepancy).where(IS_OPEN, Discrepancy.subject.in_(list(subjects)))
+    for row in tx.scalars(held(rows)):
+        _fix(tx, row, run, GONE)
+
+
+def _start(
+    tx: Session, run: Run, difference: Difference, *, payment: Payment | None
+) -> Discrepancy | None:
+    """None if another run has just brought it up."""
+    return Discrepancy.start_once(
+        tx,
+        run_id=run.id,
+        kind=difference.kind,
+        subject=difference.subject,
+        payment_id=payment.id if payment is not None else None,
+        merchant_id=payment.merchant_id if payment is not None else None,
+        livemode=run.params["livemode"] if run.params else False,
+        ours=difference.ours,
+        theirs=difference.theirs,
+        reason=difference.words,
+    )
+
+
+def _fix(tx: Session, row: Discrepancy, run: Run, how: str) -> None:
+    row.transition_to(S.FIXED, handled_by=run.id, how=how, handled_at=now(tx))
+
+
+def resolve(tx: Session, id: str, *, by: str, how: str) -> Discrepancy:
+    """Somebody has looked at it. Raises `NotFound` and `DiscrepancyNotOpen`."""
+    row = tx.scalar(held(select(Discrepancy).filter_by(id=id)))
+    if row is None:
+        raise NotFound(f"There is no discrepancy {id!r}.")
+    if row.status != S.OPEN:
+        raise DiscrepancyNotOpen(f"{id} is {row.status}: {row.how}")
+    row.transition_to(S.RESOLVED, handled_by=by, how=how, handled_at=now(tx))
+    return row
+
+
+def counts(tx: Session, run: Run) -> dict[str, int]:
+    """What this run found, what of it is fixed, and what is open whoever found it."""
+    mine = select(Discrepancy.status, func.count()).filter_by(run_id=run.id)
+    by_status: dict[str, int] = dict(tx.execute(mine.group_by(Discrepancy.status)).all())
+    opened = select(func.count()).select_from(Discrepancy).where(IS_OPEN)
+    return {
+        "found": sum(by_status.values()),
+        "fixed": by_status.get(S.FIXED, 0),
+        "open": tx.scalar(opened) or 0,
+    }

@@ -1,0 +1,172 @@
+"""Stripe's lists beside our tables: whose money is this, and which payments must be asked about?
+
+Runs inside the caller's transaction. What belongs to a payment of ours makes that one of the run's
+subjects; money that belongs to none is written down, never touched.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.disputes.models import Dispute, DisputeStatus
+from gateway.kernel.ids import is_id
+from gateway.payments.models import Payment
+from gateway.processor.types import (
+    CheckoutSession,
+    Intent,
+    StripeDispute,
+    StripeNews,
+    StripeRefund,
+)
+from gateway.reconciliation import discrepancies
+from gateway.reconciliation.compare import Difference, keeps_money
+from gateway.reconciliation.models import Kind
+from gateway.reconciliation.service import Place, add_subjects
+from gateway.refunds.models import Refund
+from gateway.settings import settings
+from gateway.settlement.movements import DISPUTE_FROM_STRIPE
+from gateway.settlement.refunding import REFUND_FROM_STRIPE
+from gateway.stripe_events import service as stripe_events
+
+ON_THEIR_WAY = timedelta(minutes=5)  # what Stripe takes to deliver an event, and more
+
+
+def sessions(
+    tx: Session, at: Place, found: Iterable[tuple[Payment | None, CheckoutSession]]
+) -> None:
+    """A page that a payment has besides its own can be paid, or has been: twice."""
+    over = []
+    for payment, session in found:
+        intent = session.intent
+        paid = intent is not None and keeps_money(intent)
+        if payment is not None and (paid or session.status == "open"):
+            subject = intent.id if intent is not None and paid else session.id
+            words = (
+                f"Stripe has money for payment {payment.id} a second time: give {subject} back."
+                if paid
+                else f"Payment {payment.id} has a second page that can be paid: expire {subject}."
+            )
+            _bring_up(tx, at, Kind.DUPLICATE, subject, _figures(session), words, payment)
+        elif session.status != "open":
+            over.append(session.id)
+    _agree(tx, at, over)
+
+
+def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
+    page = list(found)
+    known = _by_intent(tx, [each.id for each in page])
+    for each in page:
+        if each.id in known:
+            continue
+        named = tx.get(Payment, each.payment_id) if each.payment_id else None
+        if not keeps_money(each):
+            continue
+        if named is not None and named.stripe_intent_id is None:
+            add_subjects(tx, at.run, {named.id})
+        elif named is not None:
+            words = f"Stripe has money for payment {named.id} a second time: give {each.id} back."
+            _bring_up(tx, at, Kind.DUPLICATE, each.id, _of_intent(each), words, named)
+        elif not settings().stripe_shared or is_id(each.payment_id or "", "pay"):
+            words = f"Stripe has taken money by {each.id}, and no payment here is about it."
+            _bring_up(tx, at, Kind.MISSING_HERE, each.id, _of_intent(each), words, None)
+    _agree(tx, at, [each.id for each in page if not keeps_money(each)])
+
+
+def refunds(tx: Session, at: Place, found: Iterable[StripeRefund]) -> None:
+    page = list(found)
+    rows = select(Refund.stripe_refund_id, Refund.status).where(
+        Refund.stripe_refund_id.in_([each.id for each in page])
+    )
+    known = dict(tx.execute(rows).all())
+    changed = [r for r in page if known.get(r.id) != REFUND_FROM_STRIPE.get(r.status)]
+    _ask_about(tx, at, changed)
+
+
+def disputes(tx: Session, at: Place, found: Iterable[StripeDispute]) -> None:
+    page = list(found)
+    rows = select(Dispute.stripe_dispute_id, Dispute.status).where(
+        Dispute.stripe_dispute_id.in_([each.id for each in page])
+    )
+    known = dict(tx.execute(rows).all())
+    meant = ((each, DISPUTE_FROM_STRIPE.get(each.status, DisputeStatus.OPEN)) for each in page)
+    _ask_about(tx, at, [each for each, status in meant if known.get(each.id) != status])
+
+
+def events(tx: Session, at: Place, found: Iterable[StripeNews]) -> None:
+    """Those that never came are stored, and what they are about is asked for, unless a poll has
+    done so; then it is only named. The youngest may still be on their way. A dry run stores none.
+    """
+    missed = [news for news in found if _is_missed(news, at)]
+    for news in stripe_events.not_stored(tx, missed):
+        if at.dry:
+            continue  # what is new is told by its payment's session
+        fetched = stripe_events.store_fetched(tx, news)
+        if fetched is None:
+            continue
+        payment = tx.get_one(Payment, fetched.payment_id)
+        if not fetched.known:
+            add_subjects(tx, at.run, {payment.id})
+        elif not discrepancies.names(tx, at.run, payment):
+            words = f"Stripe's {news.type} of {news.created_at:%Y-%m-%d %H:%M} UTC never came."
+            event = Difference(Kind.MISSING_HERE, news.id, None, {"status": news.type}, words)
+            discrepancies.known_otherwise(tx, at.run, event, payment)
+
+
+def _is_missed(news: StripeNews, at: Place) -> bool:
+    return news.created_at is not None and news.created_at < at.at - ON_THEIR_WAY
+
+
+def _ask_about(tx: Session, at: Place, changed: list[Any]) -> None:
+    known = _by_intent(tx, [each.intent_id for each in changed if each.intent_id])
+    add_subjects(tx, at.run, set(known.values()))
+
+
+def _by_intent(tx: Session, intent_ids: list[str]) -> dict[str | None, str]:
+    rows = select(Payment.stripe_intent_id, Payment.id)
+    return dict(tx.execute(rows.where(Payment.stripe_intent_id.in_(intent_ids))).all())
+
+
+def _bring_up(
+    tx: Session,
+    at: Place,
+    kind: Kind,
+    subject: str,
+    theirs: dict[str, Any],
+    words: str,
+    payment: Payment | None,
+) -> None:
+    difference = Difference(kind, subject, None, theirs, words)
+    if at.dry:
+        at.found.append(difference)
+    else:
+        discrepancies.bring_up(tx, at.run, difference, payment=payment)
+
+
+def _agree(tx: Session, at: Place, subjects: list[str]) -> None:
+    if subjects and not at.dry:
+        discrepancies.agree(tx, at.run, subjects)
+
+
+def _figures(session: CheckoutSession) -> dict[str, Any]:
+    if session.intent is not None:
+        return _of_intent(session.intent)
+    return {
+        "status": session.status,
+        "amount": session.amount_total,
+        "captured": 0,
+        "refunded": 0,
+        "currency": session.currency,
+    }
+
+
+def _of_intent(intent: Intent) -> dict[str, Any]:
+    return {
+        "status": intent.status,
+        "amount": intent.amount,
+        "captured": intent.amount_received,
+        "refunded": intent.given_back,
+        "currency": intent.currency,
+    }

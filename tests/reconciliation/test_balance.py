@@ -1,0 +1,67 @@
+"""Stripe's balance beside our books: every line of it has its row here, and the sums are equal."""
+
+from .conftest import DAY
+
+
+def sums(found):
+    """Currency -> type -> what they and we have, over all days."""
+    totals = {}
+    for day in found.run.params["sums"].values():
+        for currency, types in day.items():
+            for type, row in types.items():
+                had = totals.setdefault((currency, type), [0, 0])
+                had[0] += row["theirs"]
+                had[1] += row["ours"] or 0
+    return {key: tuple(pair) for key, pair in totals.items()}
+
+
+def test_the_days_that_are_over_are_added_up_by_currency_and_type(books):
+    paid = books.paid(3)
+    books.paid(2, "yen", currency="JPY", amount=1500)
+    books.call("POST", f"payments/{paid[0]}/refunds", {"amount": 500})
+    books.drain()
+    books.later(DAY)
+
+    found = books.reconcile("balance")
+
+    assert found.run.status == "succeeded"
+    assert found.rows == []
+    assert sums(found) == {
+        ("EUR", "charge"): (3 * 1999, 3 * 1999),
+        ("EUR", "refund"): (-500, -500),
+        ("JPY", "charge"): (3000, 3000),
+    }
+
+
+def test_a_day_that_is_not_over_is_left_for_tomorrow(books):
+    books.paid(1)
+
+    assert books.reconcile("balance").run.params["sums"] == {}
+
+
+def test_a_line_that_differs_is_brought_up_and_closed_when_it_does_not(books, superuser):
+    first, _ = books.paid(2)
+    superuser.execute("UPDATE payments SET amount_captured = 1 WHERE id = %s", (first,))
+    books.later(DAY)
+
+    found = books.reconcile("balance")
+
+    (row,) = found.rows
+    assert (row.kind, row.payment_id, row.status) == ("amount_differs", first, "open")
+    assert (row.ours, row.theirs["amount"]) == ({"amount": 1}, 1999)
+    assert sums(found)["EUR", "charge"] == (2 * 1999, 2000)
+
+    superuser.execute("UPDATE payments SET amount_captured = 1999 WHERE id = %s", (first,))
+    books.reconcile("balance")
+    assert books.call("GET", f"discrepancies/{row.id}")["status"] == "fixed"
+
+
+def test_money_of_nobody_here_is_brought_up_once_by_both_runs(books, superuser):
+    (id,) = books.paid(1)
+    superuser.execute("UPDATE payments SET stripe_intent_id = 'pi_other' WHERE id = %s", (id,))
+    books.later(DAY)
+
+    (row,) = books.reconcile("balance").rows
+
+    assert row.kind == "missing_here"
+    assert row.subject.startswith("pi_")

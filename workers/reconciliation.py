@@ -1,0 +1,110 @@
+"""Reconciliation's questions: one page of Stripe's, or a few payments one by one, in each step.
+
+What is heard is written down payment by payment, each in a transaction of its own, because each
+holds its order; where the run stands follows after, so that a page may be read again, never missed.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from gateway.kernel.crashpoints import crashpoint
+from gateway.kernel.db import transaction
+from gateway.kernel.due import Claim
+from gateway.kernel.runs import Run
+from gateway.processor import client, lists, pace
+from gateway.processor.lists import Listed
+from gateway.processor.types import CheckoutSession, Refused, StripeMovement
+from gateway.reconciliation import books, judging, service, strangers
+from gateway.reconciliation.service import Heard, Place
+
+ACTOR = "task:reconcile"
+TURN_SECONDS = 5.0
+SINGLES_PER_STEP = 10
+STEP_MOST_SECONDS = 15.0  # well within the lease of the run, the slowest answer included
+GONE = "resource_missing"
+
+Lister = Callable[[lists.Window, str | None], Listed[Any]]
+Reader = Callable[[Session, Place, Any], None]
+LISTS: dict[str, tuple[Lister, Reader]] = {
+    "intents": (lists.intents, strangers.intents),
+    "refunds": (lists.refunds, strangers.refunds),
+    "disputes": (lists.disputes, strangers.disputes),
+    "events": (lists.events, strangers.events),
+}
+
+
+def look(claimed: Claim[Run]) -> Heard | None:
+    """One step of a run. None if nothing was asked. Raises `ProcessorError`."""
+    at = service.place(claimed)
+    if at is None or at.phase == service.WAITING:
+        return None
+    if at.phase == service.SINGLES:
+        return _singles(at)
+    if not pace.turn(within=TURN_SECONDS):
+        return None
+    if at.phase == "sessions":
+        return _sessions(at)
+    ask, read = LISTS[at.phase]
+    page = ask(at.window, at.cursor)
+    with transaction(actor=ACTOR) as tx:
+        read(tx, at, page.items)
+    return _heard(at, page)
+
+
+def read_balance(claimed: Claim[Run]) -> Listed[StripeMovement] | None:
+    """The next page of the days that are added up. None if nothing was asked."""
+    if not pace.turn(within=TURN_SECONDS):
+        return None
+    return lists.movements(*books.window(claimed))
+
+
+def _heard(at: Place, page: Listed[Any]) -> Heard:
+    crashpoint("reconcile page read")
+    return Heard(len(page.items), page.cursor, page.cursor is not None, at.found)
+
+
+def _sessions(at: Place) -> Heard:
+    page = lists.sessions(at.window, at.cursor)
+    with transaction(actor=ACTOR) as tx:
+        found = judging.sort_out(tx, page.items)
+        judging.tick_off(tx, at, found.equal)
+        strangers.sessions(tx, at, found.strangers)
+    for payment_id, session in found.news:
+        _believe(at, payment_id, session)
+    return _heard(at, page)
+
+
+def _believe(at: Place, payment_id: str, session: CheckoutSession) -> None:
+    with transaction(actor=ACTOR) as tx:
+        if not judging.believe(tx, at, payment_id, session):
+            service.add_subjects(tx, at.run, {payment_id})
+
+
+def _singles(at: Place) -> Heard | None:
+    """Those that no page has shown, or not wholly."""
+    with transaction(actor=ACTOR) as tx:
+        waiting = service.subjects(tx, at.run, most=SINGLES_PER_STEP)
+        if not waiting:
+            return None if service.has_subjects(tx, at.run) else Heard(0)
+    began, asked = time.monotonic(), 0
+    for payment_id, session_id in waiting:
+        if time.monotonic() - began > STEP_MOST_SECONDS or not pace.turn(within=TURN_SECONDS):
+            break
+        asked += 1
+        _one(at, payment_id, session_id)
+    return Heard(asked, more=True, found=at.found) if asked else None
+
+
+def _one(at: Place, payment_id: str, session_id: str) -> None:
+    try:
+        session = client.fetch_session(session_id)
+    except Refused as refusal:
+        if refusal.code != GONE:
+            raise
+        with transaction(actor=ACTOR) as tx:
+            judging.denied(tx, at, payment_id, refusal)
+    else:
+        _believe(at, payment_id, session)
