@@ -121,7 +121,7 @@ class End(asyncio.Protocol):
             self.pass_on()
 
     def cut(self) -> None:
-        if self.transport:
+        if self.transport and not self.transport.is_closing():
             line: socket.socket = self.transport.get_extra_info("socket")
             if line.family != socket.AF_UNIX:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABRUPT)
