@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import requests
 from gateway.dev import embedded
 from gateway.dev.machine import fleeting_place, free_port
 from gateway.dev.places import ROOT
-from gateway.dev.stack import Ports, clockwork, environment, processes
+from gateway.dev.stack import YIELDING, Ports, clockwork, environment, processes
 from gateway.dev.supervisor import Process, Supervisor
 from gateway.dev.torture.armed import FOLDER
 from gateway.dev.torture.network import Network
@@ -52,16 +52,21 @@ ARMED = {
 PROGRAM = Path(sys.executable).with_name("gateway")
 
 
+class NotStarted(RuntimeError):
+    """What a run needs could not be made."""
+
+
 @dataclass
 class Ground:
     supervisor: Supervisor
+    postgres: embedded.Postgres
     network: Network
     env: dict[str, str]  # of an operator's command: nothing troubles it
     web: str
     sandbox: str
     logs: Path
     crashes: Path
-    told: list[tuple[str, str]] = field(default_factory=list)  # by the supervisor
+    told: list[tuple[str, str]]  # by the supervisor
     moved: float = 0.0  # seconds that the clock was put forward
 
     @property
@@ -89,13 +94,13 @@ class Ground:
         """A new merchant's id, key and secret."""
         code, found, said = self.operate("merchants", "create", name)
         if code:
-            raise RuntimeError(f"gateway merchants create: {said}")
+            raise NotStarted(f"gateway merchants create: {said}")
         return {word: str(value) for word, value in found.items()}
 
     def advance(self, seconds: float) -> None:
-        """Put the one clock forward, the gateway's and Stripe's."""
-        url = f"{self.sandbox}/_sandbox/clock"
-        requests.post(url, json={"advance_s": seconds}, timeout=10).raise_for_status()
+        """Put the one clock forward, the gateway's and Stripe's, by whoever is up or not."""
+        with embedded.superuser(self.postgres, DATABASE) as cursor:
+            cursor.execute("UPDATE clock SET offset_seconds = offset_seconds + %s", (seconds,))
         self.moved += seconds
 
 
@@ -124,10 +129,8 @@ def ground(logs: Path) -> Iterator[Ground]:
         crashes = home / "crashes"
         crashes.mkdir()
         supervisor.add(*_armed(ports, env, home, _troubled(network, env, postgres, server, ports)))
-        on = Ground(
-            supervisor, network, env, Ports.url(ports.web), Ports.url(ports.sandbox), logs, crashes
-        )
-        on.told = told
+        web, sandbox = Ports.url(ports.web), Ports.url(ports.sandbox)
+        on = Ground(supervisor, postgres, network, env, web, sandbox, logs, crashes, told)
         supervisor.wait_ready(READY_SECONDS)
         wait_for("/readyz", lambda: _well(on.web), seconds=READY_SECONDS)
         yield on
@@ -178,13 +181,24 @@ def _armed(
 ) -> Iterator[Process]:
     """The processes of `stack`, through the lines and with their crash points armed."""
     listed = [*processes(ports, env, var=home), *clockwork(ports, env)]
-    for process in listed:
-        if process.name in ("store", "flower"):
-            continue
+    listed = [each for each in listed if each.name not in ("store", "flower")]
+    for process in [*listed, *(_second(each) for each in listed if each.name == "worker-stripe")]:
         seen = {"sandbox": {}, "web": lines["web"]}.get(process.name, lines["workers"])
         more = seen | {FOLDER: str(home / "crashes")}
-        command = [ARMED.get(word, word) for word in process.command]
+        # Nobody watches by Flower, so nobody need be told of each task.
+        command = [ARMED.get(word, word) for word in process.command if word != "-E"]
+        if command[: len(YIELDING)] == [*YIELDING]:  # what the load asks for is done by workers
+            command = command[len(YIELDING) :]
         yield replace(process, command=command, env={**(process.env or {}), **more})
+
+
+def _second(worker: Process) -> Process:
+    """Another of its kind, with a name of its own."""
+    name = f"{worker.name}-2"
+    command = [word.replace("@%h", "-2@%h") for word in worker.command]
+    return replace(
+        worker, name=name, command=command, env={**(worker.env or {}), "GATEWAY_PROCESS": name}
+    )
 
 
 def _well(web: str) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-WORKERS = ("worker-stripe", "worker-callbacks", "worker-clock")
+# Two ask Stripe: while one is away or asleep, the other takes over what it had claimed.
+STRIPE_WORKERS = ("worker-stripe", "worker-stripe-2")
+WORKERS = (*STRIPE_WORKERS, "worker-callbacks", "worker-clock")
 PROCESSES = ("web", "relay", *WORKERS, "beat", "sandbox")
 SERVERS = ("postgres", "redis")
 LINES = ("web-postgres", "workers-postgres", "redis", "stripe")
@@ -62,8 +64,8 @@ POINTS: dict[str, tuple[str, ...]] = {
         "callback post after",
     ),
 }
-# The worker that asks Stripe has most to lose, and the others their share.
-CRASHERS = ("worker-stripe", "worker-stripe", "web", "relay", "worker-callbacks")
+# Who asks Stripe has most to lose, and the others their share.
+CRASHERS = (*STRIPE_WORKERS, "web", "relay", "worker-callbacks")
 BURSTS: tuple[dict[str, float], ...] = (
     {"error_before": 0.5},
     {"error_after": 0.4},
@@ -145,7 +147,8 @@ class _Draw:
 
     def crash(self, delay: float) -> Fault:
         victim = self._one_of("crashers", CRASHERS)
-        how = {"point": self._one_of(victim, POINTS[victim]), "passes": self.random.randrange(4)}
+        role = "worker-stripe" if victim in STRIPE_WORKERS else victim
+        how = {"point": self._one_of(role, POINTS[role]), "passes": self.random.randrange(4)}
         return Fault("crash", victim, delay, how=how)
 
     def network(self, delay: float) -> Fault:
@@ -171,5 +174,5 @@ class _Draw:
 
     def lease(self, delay: float) -> Fault:
         """A worker that sleeps through the end of its leases and then goes on."""
-        victim = self._one_of("lease", ("worker-stripe", "worker-callbacks"))
+        victim = self._one_of("lease", (*STRIPE_WORKERS, "worker-callbacks"))
         return Fault("lease", victim, delay, self._seconds(1, 2))
