@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import psycopg2  # type: ignore[import-untyped]
 import redis
 import requests
 
@@ -34,6 +35,7 @@ NO_RATES: dict[str, float] = dict.fromkeys(BASE_RATES, 0.0) | {
     "latency_ms": 0.0,
 }
 LEASE_SECONDS = 61
+AWAY = (OSError, requests.RequestException, redis.RedisError, psycopg2.Error)
 # Seconds of life that each is owed after a death: to start, and to do something.
 RECOVERY = {"web": 4.0, "postgres": 2.0, "redis": 1.5, "sandbox": 2.5, "relay": 3.0, "beat": 3.0}
 USUAL_RECOVERY = 4.5
@@ -54,7 +56,7 @@ class Faults:
         self.behind: Callable[[], bool] = lambda: False  # whether the load must catch up first
         self._stop = threading.Event()
         self._hit: dict[str, float] = {}  # when each last died or was stopped
-        self._ends: list[tuple[float, Callable[[], None]]] = []
+        self._ends: list[threading.Timer] = []
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
 
     def start(self) -> None:
@@ -67,6 +69,11 @@ class Faults:
         if self._thread.ident is not None:
             self._thread.join()
         self.calm()
+
+    def abandon(self) -> None:
+        """As `stop`, for a run that is given up: only nobody is left asleep."""
+        self._stop.set()
+        self._end_what_lasts()
 
     def progress(self) -> float:
         return self.done / len(self.faults) if self.faults else 1.0
@@ -82,7 +89,7 @@ class Faults:
             try:
                 getattr(self, f"_{fault.kind}")(fault)
                 self.by_kind[fault.kind] += 1
-            except (OSError, requests.RequestException, redis.RedisError) as error:
+            except AWAY as error:
                 # Its victim was away: that was a fault, too.
                 self.missed.append(f"{fault}: {error}"[:200])
             self.done += 1
@@ -91,7 +98,6 @@ class Faults:
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
-            self._end_what_is_over()
             self.collect()
             self._stop.wait(min(left, 0.1))
 
@@ -111,22 +117,21 @@ class Faults:
                 return
             self._wait(0.1)
 
-    def _end_what_is_over(self, *, all_of_it: bool = False) -> None:
-        now = time.monotonic()
-        ended = [each for each in self._ends if all_of_it or each[0] <= now]
-        self._ends = [each for each in self._ends if each not in ended]
-        for _, end in ended:
-            with suppress(OSError, requests.RequestException):
-                end()
-
     def calm(self) -> None:
         """Nothing lasts any longer, and nobody is armed."""
-        self._end_what_is_over(all_of_it=True)
+        self._end_what_lasts()
         self.ground.network.calm()
         self.collect()
         for order in self.ground.crashes.glob("*"):
             order.unlink(missing_ok=True)
         self.stripe_rates(NO_RATES)
+
+    def _end_what_lasts(self) -> None:
+        for timer in self._ends:
+            if timer.is_alive():
+                timer.cancel()
+                timer.function()
+            timer.join()
 
     # Each kind.
 
@@ -152,7 +157,7 @@ class Faults:
     def _lease(self, fault: Fault) -> None:
         pid = self._signal(fault.victim, signal.SIGSTOP)
         self._later(fault.seconds, lambda: os.kill(pid, signal.SIGCONT))
-        self.advance(LEASE_SECONDS)
+        self.ground.advance(LEASE_SECONDS)
 
     def _crash(self, fault: Fault) -> None:
         self.collect()
@@ -182,10 +187,19 @@ class Faults:
             client.flushall()
 
     def _clock(self, _: Fault) -> None:
-        self.advance(LEASE_SECONDS)
+        self.ground.advance(LEASE_SECONDS)
 
     def _later(self, seconds: float, end: Callable[[], None]) -> None:
-        self._ends.append((time.monotonic() + seconds, end))
+        """By a thread of its own: nobody's end may have to wait until another victim answers."""
+
+        def run() -> None:
+            with suppress(OSError, requests.RequestException):
+                end()
+
+        timer = threading.Timer(seconds, run)
+        timer.daemon = True
+        timer.start()
+        self._ends.append(timer)
 
     def stripe_rates(self, rates: dict[str, Any]) -> None:
         """Again until the sandbox hears it: it may be down for a moment."""
@@ -195,7 +209,3 @@ class Faults:
                 requests.put(url, json=rates, timeout=5).raise_for_status()
                 return
             time.sleep(0.3)
-
-    def advance(self, seconds: float) -> None:
-        """The one clock, of gateway and sandbox."""
-        self.ground.advance(seconds)
