@@ -8,19 +8,20 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from gateway.dev.machine import Unusable
 from gateway.dev.places import VAR
 from gateway.dev.torture import facts as facts_of
-from gateway.dev.torture.client import Client, Ledger, finish
+from gateway.dev.torture.client import Client, Ledger, Silent, finish
 from gateway.dev.torture.facts import Facts
 from gateway.dev.torture.faults import LEASE_SECONDS, Faults
-from gateway.dev.torture.ground import Ground, ground
+from gateway.dev.torture.ground import Ground, NotStarted, ground
 from gateway.dev.torture.load import Load
 from gateway.dev.torture.proof import CHECKS, Violation
 from gateway.dev.torture.proof_money import MONEY_CHECKS
@@ -30,9 +31,11 @@ from gateway.dev.torture.report import Result, say, summary, told_as_json
 from gateway.dev.torture.schedule import length, schedule
 from gateway.dev.torture.shoppers import Plan, Shop
 from gateway.dev.torture.stories import pieces, told
+from gateway.dev.walk import Stuck
 
 QUIET_SECONDS = 180.0  # to settle in
 MOVE_EVERY_SECONDS = 8.0  # while it settles, what waits for its time is brought forward
+STUCK_SECONDS = 45.0  # without any change, minutes of its clock: it will never settle
 PROGRESS_SECONDS = 5.0
 ENDPOINTS = {"ours": ("ours-1", "ours-2"), "theirs": ("theirs-1",)}
 
@@ -63,6 +66,9 @@ def torture(options: argparse.Namespace) -> int:
     logs = VAR / "torture" / f"{options.seed}-{time.strftime('%H%M%S')}"
     try:
         result = _run(options, logs)
+    except (Unusable, Stuck, TimeoutError, NotStarted) as error:
+        say(f"The run did not start: {error}\nThe logs are in {logs}.")
+        return 1
     except KeyboardInterrupt:
         say(f"Interrupted. The logs are in {logs}.")
         return 130
@@ -80,6 +86,7 @@ def _run(options: argparse.Namespace, logs: Path) -> Result:
     say(f"starting everything; the faults take about {length(faults):.0f} s")
     names = tuple(name for every in ENDPOINTS.values() for name in every)
     with ground(logs) as on, receivers(names, options.seed) as (url, heard):
+        say("everything runs; opening the shops")
         ledger = Ledger()
         shops = _open_shops(on, url, heard, ledger, stories)
         causing = Faults(on, faults, options.seed)
@@ -90,7 +97,10 @@ def _run(options: argparse.Namespace, logs: Path) -> Result:
         with _told_every_few_seconds(run):
             _under_load(run, result)
             left = _settle(run, result)
-        facts = _look(run, left)
+        try:
+            facts = _look(run, left)
+        except Silent as error:
+            facts = Facts(left=[*left, str(error)])
         result.take(run.faults, ledger, heard.values(), facts)
         result.violations = prove(facts)
     return result
@@ -149,8 +159,10 @@ def _under_load(run: Run, result: Result) -> None:
     try:
         while not run.faults.over.wait(0.2):
             pass
-    finally:
-        run.faults.stop()
+    except BaseException:
+        run.faults.abandon()
+        raise
+    run.faults.stop()
     result.load_seconds = time.monotonic() - began
     for receiver in run.receivers.values():
         receiver.well = True
@@ -158,16 +170,16 @@ def _under_load(run: Run, result: Result) -> None:
 
 def _settle(run: Run, result: Result) -> list[str]:
     """Wait until nobody owes anything; what is left, if that takes too long."""
-    began = moved = time.monotonic()
+    began = moved = changed = time.monotonic()
     left = ["everything"]
-    run.faults.advance(LEASE_SECONDS)
-    while left and time.monotonic() - began < QUIET_SECONDS:
+    run.ground.advance(LEASE_SECONDS)
+    while left and time.monotonic() < min(began + QUIET_SECONDS, changed + STUCK_SECONDS):
         time.sleep(0.5)
-        left = _left(run)
+        before, left = left, _left(run)
+        changed = changed if left == before else time.monotonic()
         if left and time.monotonic() - moved > MOVE_EVERY_SECONDS:
             moved = time.monotonic()
-            with suppress(requests.RequestException):
-                run.faults.advance(LEASE_SECONDS)
+            run.ground.advance(LEASE_SECONDS)
     result.settle_seconds = time.monotonic() - began
     run.load.stop()
     return left
@@ -189,19 +201,24 @@ def _left(run: Run) -> list[str]:
     for name, check in ready["checks"].items():
         if name != "attention" and not check["ok"]:
             left.append(f"readyz {name}: {check}")
-    for shop in run.shops.values():
-        waiting = shop.client.look("webhook-deliveries", status="pending").json["data"]
-        left += [f"delivery {each['id']}" for each in waiting]
+    try:
+        for shop in run.shops.values():
+            waiting = shop.client.everything("webhook-deliveries", status="pending")
+            left += [f"delivery {each['id']}" for each in waiting]
+    except Silent as error:
+        left.append(str(error))
     return left
 
 
 def _look(run: Run, left: list[str]) -> Facts:
     """The operator's commands first, since reconciling asks about everything once more."""
+    say("quiet; reconciling" if not left else f"not quiet: {len(left)} things left")
     commands = facts_of.operators(run.ground)
     for _ in range(40):
         if not _left(run):
             break
         time.sleep(0.5)
+    say("reading what all sides know")
     facts = facts_of.gather(run.ground, run.shops, run.receivers, run.ledger)
     facts.commands, facts.left, facts.broken = commands, left, run.load.broken
     return facts

@@ -14,11 +14,15 @@ from typing import Any
 import requests
 
 TIMEOUT_SECONDS = 10.0
-AGAIN_SECONDS = 0.3
+AGAIN_SECONDS, PATIENCE_SECONDS = 0.3, 60.0
 MOST_KEPT = 200  # of what was wrong: one bug may be told a thousand times
 
 # What a flow yields is how many seconds it has nothing to do; it never sleeps itself.
 Flow = Generator[float, None, Any]
+
+
+class Silent(RuntimeError):
+    """What must be answered was not; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Acked:
     path: str
     key: str
     answer: Answer
+    body: dict[str, Any] | None = None
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Ledger:
     requests: int = 0
     repeats: int = 0
     unanswered: int = 0
+    away_until: float = 0.0  # nobody listens: all clients leave it alone for a moment
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note_strange(self, words: str) -> None:
@@ -92,7 +98,7 @@ class Client:
                 self.ledger.repeats += 1
             yield AGAIN_SECONDS
         if answer.status < 300:
-            self._accept(path, key, answer)
+            self._accept(path, key, answer, body)
         if answer.status not in expect and _code(answer) not in expect:
             words = f"POST {path} {body}: {answer.status} {answer.body[:300]!r}"
             self.ledger.note_strange(words)
@@ -100,19 +106,20 @@ class Client:
 
     def look(self, path: str, **query: Any) -> Answer:
         """One GET, whatever its answer; for who looks where nothing may be found."""
-        while True:
-            answer = self._once("GET", path, query=query)
-            if answer is not None:
-                return answer
-            time.sleep(AGAIN_SECONDS)
+        return self._patiently("GET", path, query=query)
 
     def try_post(self, path: str) -> Answer:
         """One POST without a body or a key, whatever its answer."""
-        while True:
-            answer = self._once("POST", path)
+        return self._patiently("POST", path)
+
+    def _patiently(self, method: str, path: str, **said: Any) -> Answer:
+        """Raises `Silent` when there is no answer in a minute, which is no fault's doing."""
+        for _ in range(int(PATIENCE_SECONDS / AGAIN_SECONDS)):
+            answer = self._once(method, path, **said)
             if answer is not None:
                 return answer
             time.sleep(AGAIN_SECONDS)
+        raise Silent(f"{method} {path} was not answered within {PATIENCE_SECONDS:g} s")
 
     def put(self, path: str, body: dict[str, Any]) -> Answer | None:
         return self._once("PUT", path, body=body)
@@ -122,28 +129,39 @@ class Client:
         found: list[dict[str, Any]] = []
         query = {"limit": 100} | query
         while True:
-            page = self.look(path, **query).json
+            page = self._page(path, **query)
             found += page["data"]
             if not page["has_more"]:
                 return found
             query["starting_after"] = found[-1]["id"]
+
+    def _page(self, path: str, **query: Any) -> Any:
+        answer = self.look(path, **query)
+        if answer.status != 200:
+            raise Silent(f"GET {path} {query}: {answer.status} {answer.body[:200]!r}")
+        return answer.json
 
     def feed(self) -> list[dict[str, Any]]:
         """Every event, oldest first."""
         found: list[dict[str, Any]] = []
         after = 0
         while True:
-            page = self.look("events", after=after, limit=100).json
+            page = self._page("events", after=after, limit=100)
             found += page["data"]
             if not page["has_more"]:
                 return found
             after = page["next_after"]
 
-    def _accept(self, path: str, key: str, answer: Answer) -> None:
+    def repeat(self, acked: Acked) -> None:
+        """Once more, long after: the ledger notes whether the answer is the same."""
+        said = (acked.answer.status,)
+        finish(self.post(acked.path, acked.body, key=acked.key, expect=said))
+
+    def _accept(self, path: str, key: str, answer: Answer, body: dict[str, Any] | None) -> None:
         with self.ledger.lock:
             first = self._firsts.setdefault(key, answer)
             if first is answer:
-                self.ledger.acked.append(Acked(self.merchant, path, key, answer))
+                self.ledger.acked.append(Acked(self.merchant, path, key, answer, body))
             elif first != answer and len(self.ledger.differing) < MOST_KEPT:
                 self.ledger.differing.append(
                     f"POST {path} {key}: first {first.status} {first.body[:200]!r},"
@@ -152,6 +170,8 @@ class Client:
 
     def _once(self, method: str, path: str, **said: Any) -> Answer | None:
         """None if the same is to be said again: no answer, not now, or still at it."""
+        if time.monotonic() < self.ledger.away_until:
+            return None
         headers = self._headers
         if said.get("key"):
             headers = headers | {"Idempotency-Key": said["key"]}
@@ -164,10 +184,12 @@ class Client:
                 headers=headers,
                 timeout=TIMEOUT_SECONDS,
             )
-        except requests.RequestException:
+        except requests.RequestException as error:
             with self.ledger.lock:
                 self.ledger.requests += 1
                 self.ledger.unanswered += 1
+                if isinstance(error, requests.ConnectionError):
+                    self.ledger.away_until = time.monotonic() + AGAIN_SECONDS
             return None
         answer = Answer(found.status_code, found.content)
         with self.ledger.lock:

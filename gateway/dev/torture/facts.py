@@ -17,6 +17,7 @@ from gateway.dev.torture.shoppers import Plan, Shop
 
 Resource = dict[str, Any]
 PEEKS = 12  # of each kind of resource, by who should not see it
+REPEATS = 30  # of each merchant's requests, at the end
 
 
 @dataclass
@@ -74,6 +75,8 @@ def gather(
     facts = Facts(stripe=state["sessions"], strange=ledger.strange, differing=ledger.differing)
     for name, shop in shops.items():
         acked = [each for each in ledger.acked if each.merchant == shop.client.merchant]
+        for each in acked[:: max(1, len(acked) // REPEATS)]:
+            shop.client.repeat(each)
         facts.acked[name] = acked
         facts.sides[name] = _side(shop, acked)
         for receiver in receivers.values():
