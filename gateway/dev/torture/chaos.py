@@ -27,7 +27,7 @@ from gateway.dev.torture.proof import CHECKS, Violation
 from gateway.dev.torture.proof_money import MONEY_CHECKS
 from gateway.dev.torture.proof_told import TOLD_CHECKS
 from gateway.dev.torture.receivers import Receiver, receivers
-from gateway.dev.torture.report import Result, say, summary, told_as_json
+from gateway.dev.torture.report import Result, keep, say, summary, told_as_json
 from gateway.dev.torture.schedule import length, schedule
 from gateway.dev.torture.shoppers import Plan, Shop
 from gateway.dev.torture.stories import pieces, told
@@ -103,6 +103,7 @@ def _run(options: argparse.Namespace, logs: Path) -> Result:
             facts = Facts(left=[*left, str(error)])
         result.take(run.faults, ledger, heard.values(), facts)
         result.violations = prove(facts)
+        keep(logs, run.faults, facts, result.violations)
     return result
 
 

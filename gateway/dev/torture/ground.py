@@ -49,7 +49,8 @@ ARMED = {
     "workers.app": "gateway.dev.torture.armed.worker",
     "workers.relay": "gateway.dev.torture.armed.relay",
 }
-PROGRAM = Path(sys.executable).with_name("gateway")
+# As .venv/bin/gateway, but of the tree that we are, even where that is a copy.
+PROGRAM = (sys.executable, "-c", "from gateway.cli import main; main()")
 
 
 class NotStarted(RuntimeError):
@@ -75,7 +76,7 @@ class Ground:
 
     def operate(self, *arguments: str, seconds: float = 120) -> tuple[int, dict[str, Any], str]:
         """`gateway ... --json`: its exit status, what it printed, and what it said besides."""
-        command = [str(PROGRAM), *arguments, "--json"]
+        command = [*PROGRAM, *arguments, "--json"]
         env = {**os.environ, **self.env}
         try:
             done = subprocess.run(

@@ -14,8 +14,8 @@ from random import Random
 from gateway.dev.torture.client import Flow
 from gateway.dev.torture.shoppers import Shop, Story, Telling
 
-THREADS, MOST_OPEN = 8, 300
-MOST_BEHIND = 50
+THREADS, MOST_OPEN = 8, 500
+MOST_BEHIND = 100
 IDLE_SECONDS = 0.02
 
 

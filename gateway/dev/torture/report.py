@@ -62,6 +62,25 @@ class Result:
         return dict(Counter(each.check for each in self.violations))
 
 
+def keep(logs: Path, faults: Faults, facts: Facts, violations: Iterable[Violation]) -> None:
+    """Beside the processes' logs: what was done to them, what was known, and what was wrong."""
+    known = {
+        "stripe": facts.stripe,
+        "commands": facts.commands,
+        "jobs": facts.jobs,
+        "ready": facts.ready,
+        **{
+            name: {"payments": side.payments, "orders": side.orders, "events": side.events}
+            for name, side in facts.sides.items()
+        },
+    }
+    done = [fault.as_dict() for fault in faults.faults]
+    files = {"facts.json": known, "schedule.json": done, "missed.json": faults.missed}
+    for name, content in files.items():
+        (logs / name).write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
+    (logs / "violations.txt").write_text("\n".join(map(str, violations)), encoding="utf-8")
+
+
 def told_as_json(result: Result) -> str:
     figures = result.figures
     said = {

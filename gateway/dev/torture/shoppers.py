@@ -5,7 +5,9 @@ proof has to know of it, beyond what the API shows, it writes down in `Plan`.
 """
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,7 +19,9 @@ from gateway.dev.torture.receivers import Receiver
 from gateway.dev.walk import CARD
 
 DECLINED = {"card_number": "4000000000000002"}
-LOOK_SECONDS, ASK_EVERY = 0.25, 24  # looks at what was told between two questions
+LOOK_SECONDS = 0.3  # between two looks at what was told
+FOREVER = float("inf")
+FIRST_ASK, LONGEST_GAP = 20, 100  # so many looks, and then the API is asked
 ENDS = ("succeeded", "failed", "expired", "cancelled", "refunded", "review")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "KWD")
 
@@ -81,21 +85,26 @@ class Story:
         self.payment = made.json["id"]
         return (yield from self.until("requires_action", *ENDS))
 
-    def until(self, *statuses: str, payment: str = "") -> Flow:
-        """The payment in one of these; heard by callbacks, and asked for now and then."""
+    def until(self, *statuses: str, payment: str = "", seconds: float = FOREVER) -> Flow:
+        """The payment in one of these; heard by callbacks, and asked for now and then. None if it
+        takes longer than that.
+        """
         payment = payment or self.payment
         self.doing = f"waits for {payment} to be {'|'.join(statuses)}"
-        looks = self.random.randrange(ASK_EVERY // 2)
-        while True:
+        deadline = time.monotonic() + seconds
+        looks, gap = self.random.randrange(FIRST_ASK // 2), FIRST_ASK
+        while time.monotonic() < deadline:
             _, data = self.shop.heard.latest.get(payment, (0, {}))
             if data.get("status") in statuses:
                 return data
             looks += 1
-            if looks % ASK_EVERY == 0:
+            if looks >= gap:
+                looks, gap = 0, min(2 * gap, LONGEST_GAP)
                 answer = yield from self.shop.client.get(f"payments/{payment}")
                 if answer.json.get("status") in statuses:
                     return answer.json
             yield LOOK_SECONDS
+        return None
 
     def refunds(self, amount: int | None = None) -> Flow:
         body = {} if amount is None else {"amount": amount}
@@ -142,6 +151,25 @@ class Story:
                 return requests.post(url, json=wishes, timeout=10).status_code
             except requests.RequestException:
                 yield 0.3
+
+    def completion(self, shown: dict[str, Any]) -> Flow:
+        """The id of Stripe's event that the payment's session was completed."""
+        session = str(shown["checkout_url"]).rpartition("/")[2]
+        url, key = f"{self.shop.sandbox}/v1/events", {"Authorization": "Bearer sk_test_torture"}
+        query = {"type": "checkout.session.completed", "limit": "100"}
+        while True:
+            with suppress(requests.RequestException):
+                answer = requests.get(url, params=query, headers=key, timeout=10)
+                every = answer.json().get("data", []) if answer.ok else []
+                for event in every:
+                    if event["data"]["object"]["id"] == session:
+                        return event["id"]
+            yield 0.3
+
+    def resends(self, event_id: str) -> None:
+        url = f"{self.shop.sandbox}/_sandbox/webhooks/resend"
+        with suppress(requests.RequestException):
+            requests.post(url, json={"event_id": event_id}, timeout=10)
 
     def both(self, *flows: Flow) -> list[Any]:
         return at_once(*flows)
