@@ -67,8 +67,8 @@ def torture(options: argparse.Namespace) -> int:
     try:
         result = _run(options, logs)
     except (Unusable, Stuck, TimeoutError, NotStarted) as error:
-        say(f"The run did not start: {error}\nThe logs are in {logs}.")
-        return 1
+        result = Result(options, by_story={})
+        result.violations = [Violation("start", "the gateway", "to run", str(error))]
     except KeyboardInterrupt:
         say(f"Interrupted. The logs are in {logs}.")
         return 130
@@ -212,11 +212,13 @@ def _left(run: Run) -> list[str]:
 
 
 def _look(run: Run, left: list[str]) -> Facts:
-    """The operator's commands first, since reconciling asks about everything once more."""
+    """The operator's commands first, since reconciling asks about everything once more; not of a
+    gateway that has come to no rest: they would wait for it in vain.
+    """
     say("quiet; reconciling" if not left else f"not quiet: {len(left)} things left")
-    commands = facts_of.operators(run.ground)
+    commands = {} if left else facts_of.operators(run.ground)
     for _ in range(40):
-        if not _left(run):
+        if left or not _left(run):
             break
         time.sleep(0.5)
     say("reading what all sides know")

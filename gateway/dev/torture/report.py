@@ -16,6 +16,12 @@ from gateway.dev.torture.proof import Violation
 from gateway.dev.torture.receivers import Receiver
 
 MOST_TOLD, MOST_MESSAGES = 60, 20
+# Of a run that never began.
+NOTHING: dict[str, Any] = {
+    **{name: {} for name in ("faults_by_kind", "struck", "payments_by_status", "answers")},
+    **dict.fromkeys(("missed", "armed", "requests", "repeats", "unanswered", "events"), 0),
+    **dict.fromkeys(("callbacks", "callbacks_refused", "out_of_stock", "clock_moved", "deaths"), 0),
+}
 
 
 def say(words: str) -> None:
@@ -31,7 +37,7 @@ class Result:
     load_seconds: float = 0.0
     settle_seconds: float = 0.0
     logs: Path | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
 
     def take(
         self, faults: Faults, ledger: Ledger, receivers: Iterable[Receiver], facts: Facts
