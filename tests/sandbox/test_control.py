@@ -104,6 +104,9 @@ def test_the_state_tells_sessions_and_charges(sandbox: Server):
         "amount_received": 5000,
         "amount_refunded": 0,
         "successful_charges": 1,
+        "intent_status": "succeeded",
+        "refunds": 0,
+        "refunds_succeeded": 0,
         "disputes": 0,
     }
     assert sandbox.lever("GET", "charges").json()[0] == inside["charges"][0]
@@ -126,9 +129,24 @@ def test_the_state_tells_what_came_later(sandbox: Server):
 
     told = next(item for item in state["sessions"] if item["id"] == session.id)
     assert (told["amount_received"], told["amount_refunded"], told["disputes"]) == (5000, 400, 1)
+    assert (told["refunds"], told["refunds_succeeded"]) == (2, 400)
     assert [refund["id"] for refund in inside["refunds"]] == made[::-1]
     assert [dispute["status"] for dispute in inside["disputes"]] == ["warning_needs_response"]
     assert (state["counts"]["refund"] >= 2, state["counts"]["dispute"] >= 1) == (True, True)
+
+
+def test_the_state_knows_a_refund_from_what_a_capture_left(sandbox: Server):
+    held = sandbox.create(payment_intent_data={"capture_method": "manual"})
+    sandbox.pay(held.id)
+    intent = sandbox.session(held.id).payment_intent.id
+    sandbox.client.v1.payment_intents.capture(intent, {"amount_to_capture": 3000})
+    unpaid = sandbox.create()
+
+    rows = {row["id"]: row for row in sandbox.lever("GET", "state").json()["sessions"]}
+
+    assert rows[held.id]["amount_received"] == 3000
+    assert (rows[held.id]["intent_status"], rows[held.id]["refunds_succeeded"]) == ("succeeded", 0)
+    assert rows[unpaid.id]["intent_status"] is None
 
 
 def test_reset_forgets_everything(sandbox: Server):

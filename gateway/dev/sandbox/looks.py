@@ -13,6 +13,7 @@ from gateway.dev.sandbox.context import Sandbox, Work
 from gateway.dev.sandbox.levers import find
 from gateway.dev.sandbox.store import Object
 
+_NONE = {"intent_status": None}  # what there is not counts as 0 otherwise
 _KINDS = ("checkout.session", "payment_intent", "charge", "refund", "dispute", "event")
 _SHOWN = ("id", "client_reference_id", "status", "payment_status", "payment_intent")
 # By payment intent, each in one pass over all objects of a kind.
@@ -28,6 +29,15 @@ _FIGURES = {
     "successful_charges": (
         "SELECT payment_intent, count(*) FROM objects"
         " WHERE kind = 'charge' AND label = 'succeeded' GROUP BY payment_intent"
+    ),
+    "intent_status": "SELECT id, label FROM objects WHERE kind = 'payment_intent'",
+    # Only what was asked for: what a capture leaves to the shopper is no refund.
+    "refunds": (
+        "SELECT payment_intent, count(*) FROM objects WHERE kind = 'refund' GROUP BY payment_intent"
+    ),
+    "refunds_succeeded": (
+        "SELECT payment_intent, sum(json_extract(document, '$.amount')) FROM objects"
+        " WHERE kind = 'refund' AND label = 'succeeded' GROUP BY payment_intent"
     ),
     "disputes": (
         "SELECT payment_intent, count(*) FROM objects"
@@ -82,7 +92,10 @@ def _state(work: Work) -> Object:
         "sessions": [
             {name: session[name] for name in _SHOWN}
             | {"amount": session["amount_total"], "currency": session["currency"]}
-            | {name: by.get(session["payment_intent"], 0) for name, by in figures.items()}
+            | {
+                name: by.get(session["payment_intent"], _NONE.get(name, 0))
+                for name, by in figures.items()
+            }
             for session in work.tx.newest("checkout.session")
         ],
     }
