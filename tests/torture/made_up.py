@@ -90,5 +90,9 @@ def all_well() -> Facts:
         peeks=[Peek("GET payments/pay_1", 404)],
         jobs={"worker_status": "running", "queues": {"stripe": {"pending": 0, "processing": 0}}},
         ready={"checks": {"attention": {"ok": True, "needs_attention": {"payment": 0}}}},
-        commands={"reconcile": (0, {"status": "succeeded", "discrepancies": {"open": 0}}, "")},
+        commands={
+            "reconcile": (0, {"status": "succeeded", "items": []}, ""),
+            "discrepancies": (0, {"data": []}, ""),
+            "doctor": (0, {"ok": True}, ""),
+        },
     )

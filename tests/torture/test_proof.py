@@ -11,6 +11,7 @@ from gateway.dev.torture.facts import Facts, Peek
 from .made_up import acked, all_well, events, got, heard, order, payment, session
 
 Plant = Callable[[Facts], Any]
+DIFFERS = {"subject": "pay_1", "payment_id": "pay_1", "reason": "Here it is 500, at Stripe 400."}
 PLANTED: dict[str, list[Plant]] = {
     "quiet": [lambda it: it.left.append("stripe: 3 due")],
     "harness": [lambda it: it.broken.append("simple 3: KeyError")],
@@ -47,9 +48,12 @@ PLANTED: dict[str, list[Plant]] = {
     ],
     "reconcile": [
         lambda it: it.commands.update(reconcile=(1, {}, "no worker")),
-        lambda it: it.commands.update(reconcile=(0, {"discrepancies": {"open": 1}}, "")),
     ],
-    "doctor": [lambda it: it.commands.update(doctor=(0, {"ok": False, "broken": ["a"]}, ""))],
+    "drift": [
+        lambda it: it.commands.update(reconcile=(0, {"items": [DIFFERS]}, "")),
+        lambda it: it.commands.update(discrepancies=(0, {"data": [DIFFERS]}, "")),
+    ],
+    "doctor": [lambda it: it.commands.update(doctor=(1, {"ok": False, "broken": ["a"]}, ""))],
     "sessions": [
         lambda it: it.stripe.append(session(status="open", successful_charges=0) | NOTHING),
         lambda it: it.stripe.append(session("pay_7") | NOTHING),

@@ -3,7 +3,6 @@
 Read through the public API, Stripe's own side, the receivers' logs and the operator's command.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,15 +145,10 @@ def _peek(stranger: Client, side: Side) -> Iterable[Peek]:
 
 
 def operators(ground: Ground) -> dict[str, tuple[int, Resource, str]]:
-    """What the operator's commands find; reconciliation has a second try."""
-    found = {}
-    for _ in range(2):
+    """What the operator's commands find, once reconciliation has repaired what it can."""
+    found = {"reconcile": ground.operate("reconcile")}
+    if found["reconcile"][0] == 0:
         found["reconcile"] = ground.operate("reconcile")
-        code, result, _said = found["reconcile"]
-        if code == 0 and not (result.get("discrepancies") or {}).get("open"):
-            break
-        time.sleep(1)
-    code, result, said = ground.operate("doctor")
-    if "No such command" not in said:
-        found["doctor"] = code, result, said
+    found["discrepancies"] = ground.operate("discrepancies", "--status", "open")
+    found["doctor"] = ground.operate("doctor")
     return found
