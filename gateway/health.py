@@ -6,6 +6,7 @@ Everything else that is wrong delays work without losing any, so it is shown as 
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -18,7 +19,7 @@ from gateway.callbacks.models import Delivery, DeliveryStatus, Endpoint
 from gateway.captures.models import Capture
 from gateway.checkout.codes import CODES
 from gateway.kernel import heartbeats, logs
-from gateway.kernel.db import transaction
+from gateway.kernel.db import now, transaction
 from gateway.kernel.due import is_due
 from gateway.kernel.errors import NotFound, all_errors
 from gateway.kernel.events import Event
@@ -26,6 +27,8 @@ from gateway.kernel.runs import Run, RunStatus
 from gateway.migrations import head
 from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment
+from gateway.reconciliation.discrepancies import IS_OPEN
+from gateway.reconciliation.models import Discrepancy
 from gateway.refunds.models import Refund
 from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent, StripeEventStatus
@@ -42,6 +45,7 @@ QUEUE_OF: tuple[tuple[str, Any], ...] = (
     ("clock", Run),
 )
 RELAY_LAG_SECONDS = 60
+NOT_COMPARED_FOR = timedelta(hours=3)  # with Stripe, which is done every hour
 OWING = tuple(model for _, model in QUEUE_OF)
 
 log = logs.get_logger(__name__)
@@ -90,6 +94,7 @@ def _checks(tx: Session) -> dict[str, dict[str, Any]]:
         },
         "broker": _broker(living),
         "stripe": _stripe(tx),
+        "reconciliation": _reconciliation(tx),
         "attention": _attention(tx),
     }
 
@@ -134,6 +139,15 @@ def _stripe(tx: Session) -> dict[str, Any]:
     if not count:
         return {"ok": True, "unanswered": 0}
     return {"ok": False, "unanswered": count, "oldest": min(oldest).isoformat()}
+
+
+def _reconciliation(tx: Session) -> dict[str, Any]:
+    """What differs from Stripe and nobody has looked at, and up to when everything was compared."""
+    opened = tx.scalar(select(func.count()).select_from(Discrepancy).where(IS_OPEN)) or 0
+    until = tx.scalar(select(func.max(Run.covers_until)).where(Run.job == "reconcile"))
+    late = until is not None and now(tx) - until > NOT_COMPARED_FOR
+    state = {"ok": not opened and not late, "open": opened}
+    return state | {"covered_until": until.isoformat() if until is not None else None}
 
 
 def _attention(tx: Session) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from gateway.kernel.errors import NotFound, Unauthenticated
 from gateway.kernel.runs import Run, RunStatus
 from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment
+from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
 from gateway.stripe_events.models import StripeEvent, StripeEventStatus
@@ -46,6 +47,7 @@ COUNTED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (Dispute, (DisputeStatus.OPEN,)),
     (Endpoint, ()),
     (Delivery, (DeliveryStatus.EXHAUSTED,)),
+    (Discrepancy, (DiscrepancyStatus.OPEN,)),
 )
 # Counting history takes as long as it is: some 0.2 s for a million rows in memory. Ended statuses
 # of a larger table are left out, and no statement holds up a scrape for longer than this.

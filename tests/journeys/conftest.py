@@ -5,10 +5,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 import redis
 import requests
@@ -20,6 +21,7 @@ from gateway.dev.stack import Ports, clockwork, environment, processes
 from gateway.dev.supervisor import Supervisor
 from gateway.dev.walk import CARD, wait_for
 from gateway.migrations.upgrade import migrate
+from gateway.reconciliation.invariants import INVARIANTS, counting
 
 RETRIES = "0,2,2,4,4,8,8,16,16,32,32,60"  # seconds; chaos lasts longer than a test's usual few
 
@@ -166,3 +168,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         supervisor.wait_ready(90)
         wait_for("/readyz", stack.well, seconds=60)
         yield stack
+
+
+@pytest.fixture(autouse=True)
+def sound(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every journey the database keeps every rule that it keeps at any moment."""
+    yield
+    if "stack" not in request.fixturenames:
+        return
+    stack: Stack = request.getfixturevalue("stack")
+    with closing(psycopg2.connect(stack.env["DATABASE_URL"])) as connection:
+        found = {}
+        for rule, query in INVARIANTS.items():
+            with connection.cursor() as cursor:
+                cursor.execute(counting(query))
+                count, examples = cursor.fetchone()
+                found |= {rule: examples} if count else {}
+    assert found == {}

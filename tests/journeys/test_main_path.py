@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 import redis
 
+from celerybeat_schedule import SCHEDULE
 from gateway.dev import walk
 from gateway.dev.walk import wait_for
 
@@ -120,7 +121,10 @@ def test_without_webhooks_the_reconcile_command_finishes_every_paid_payment(stac
         stack.faults()
 
     assert command.returncode == 0, command.stderr + command.stdout
-    assert json.loads(command.stdout)["status"] == "succeeded"
+    result = json.loads(command.stdout)
+    assert result["status"] == "succeeded"
+    named = {each["payment_id"] for each in result["items"] if each["status"] == "fixed"}
+    assert set(ids) <= named
     assert {stack.read(payment_id)["status"] for payment_id in ids} == {"succeeded"}
 
 
@@ -137,9 +141,9 @@ def test_beat_keeps_the_calendar_and_every_job_has_run_once(stack):
         planned = {
             name.decode() for name in client.scan_iter("redbeat:*") if client.type(name) == b"hash"
         }
-    assert {"redbeat:reconcile-hourly", "redbeat:prune-daily"} <= planned
+    assert {f"redbeat:{name}" for name in SCHEDULE} <= planned
     with psycopg2.connect(stack.env["DATABASE_URL"]) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT job, status FROM runs")
         ended = {job for job, status in cursor.fetchall() if status == "succeeded"}
     connection.close()
-    assert ended == {"reconcile", "prune"}
+    assert ended == {"reconcile", "balance", "check", "prune"}
