@@ -61,8 +61,12 @@ def reconcile(
     with transaction(actor=ACTOR) as tx:
         _check(tx, since, until)
         asked = {"since": since, "until": until}
-        params = {name: at.isoformat() for name, at in asked.items() if at is not None}
-        run_id = runs.start(tx, service.JOB, params=params | {"dry_run": dry_run}).id
+        params: dict[str, Any] = {
+            name: at.isoformat() for name, at in asked.items() if at is not None
+        }
+        if params or dry_run:
+            params |= {"dry_run": dry_run, runs.PART: True}
+        run_id = runs.start(tx, service.JOB, params=params).id
     run = follow(run_id, timeout, words="Comparing with Stripe", quiet=as_json)
     with transaction(actor=ACTOR) as tx:
         result = _result(tx, run)

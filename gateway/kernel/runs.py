@@ -7,9 +7,9 @@ it is done. Its log is the row itself.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Index, func, select, text
+from sqlalchemy import Index, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.kernel.db import Base, now
@@ -22,15 +22,32 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+HOUR, DAY = 3600, 86400
+
 TRANSITIONS: Transitions = {
     None: (RunStatus.PENDING,),
     RunStatus.PENDING: (RunStatus.SUCCEEDED, RunStatus.FAILED),
 }
 
-# Every calendar job and its period in seconds; `celerybeat_schedule.py` says at which minute.
-JOBS: Mapping[str, int] = {"reconcile": 3600, "balance": 86400, "check": 86400, "prune": 86400}
-# A period that is a quarter over without a run is overdue: beat, or its Redis, is not working.
-OVERDUE_AFTER = 0.25
+
+class Job(NamedTuple):
+    """A calendar job: one run in each period, from so many seconds after its beginning (UTC) on.
+    `celerybeat_schedule.py` has the same times.
+    """
+
+    period: int
+    at: int = 0
+
+
+JOBS: Mapping[str, Job] = {
+    "reconcile": Job(HOUR),
+    "balance": Job(DAY, at=2 * HOUR + 20 * 60),
+    "check": Job(DAY, at=2 * HOUR + 50 * 60),
+    "prune": Job(DAY, at=3 * HOUR + 20 * 60),
+}
+# Who has not begun so many seconds after its time is overdue: beat, or its Redis, is not working.
+OVERDUE_SECONDS = 5.0
+PART = "part"  # in the parameters of a run that somebody has asked to do less, or otherwise
 
 
 class Run(Stateful, Base):
@@ -73,7 +90,7 @@ def start(tx: Session, job: str, **fields: Any) -> Run:
 
 
 def start_scheduled(tx: Session, job: str) -> Run | None:
-    """A run for this period (an hour, a day), or None if it has one or the last still runs.
+    """A run for this period, or None if it has one or the last still runs.
 
     So a repeated start, by two schedulers or a repeated message, does nothing.
     """
@@ -87,20 +104,25 @@ def start_scheduled(tx: Session, job: str) -> Run | None:
     return start(tx, job)
 
 
-def _period(at: datetime, job: str) -> int:
-    return int(at.timestamp() // JOBS[job])
+def _period(at: datetime, job: str, *, late: float = 0) -> int:
+    """The number of the period that `at` is in, or was in `late` seconds before."""
+    return int((at.timestamp() - JOBS[job].at - late) // JOBS[job].period)
 
 
 def newest(tx: Session, job: str) -> Run | None:
-    return tx.scalar(select(Run).filter_by(job=job).order_by(Run.created_at.desc()).limit(1))
+    """The last run of the whole job; one that was told to do only a part does not count."""
+    whole = or_(Run.params.is_(None), ~Run.params.has_key(PART))
+    return tx.scalar(
+        select(Run).filter_by(job=job).where(whole).order_by(Run.created_at.desc()).limit(1)
+    )
 
 
 def overdue(tx: Session) -> list[str]:
-    """The jobs that have had no run in a period that is well under way, or never had any."""
+    """The jobs whose time has come and gone without a run, or that never had any."""
     found = []
-    for job, period in JOBS.items():
+    for job in JOBS:
         latest = newest(tx, job)
-        late = now(tx).timestamp() % period > period * OVERDUE_AFTER
-        if latest is None or (late and _period(latest.created_at, job) != _period(now(tx), job)):
+        wanted = _period(now(tx), job, late=OVERDUE_SECONDS)
+        if latest is None or _period(latest.created_at, job) < wanted:
             found.append(job)
     return found

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import now
 from gateway.kernel.due import Claim
-from gateway.kernel.runs import Run, RunStatus
+from gateway.kernel.runs import PART, Run, RunStatus
 from gateway.payments.models import OPEN, Payment
 from gateway.processor.lists import Window, is_live
 from gateway.reconciliation.compare import Difference
@@ -108,7 +108,8 @@ def _begin(tx: Session, run: Run) -> None:
     stripe_events.match_again(tx)
     until = _time(asked.get("until")) or run.created_at
     since = _time(asked.get("since")) or _beginning(tx, until)
-    run.params = {
+    part = {PART: True} if PART in asked else {}
+    run.params = part | {
         "since": since.isoformat(),
         "until": until.isoformat(),
         "dry_run": bool(asked.get("dry_run")),

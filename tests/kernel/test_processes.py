@@ -2,6 +2,7 @@
 
 import pytest
 
+from celerybeat_schedule import SCHEDULE
 from gateway.kernel import crashpoints, runs
 from gateway.kernel.crashpoints import Crash, crashpoint
 from gateway.kernel.db import lock, now, transaction
@@ -93,19 +94,44 @@ def test_a_job_that_never_ran_is_overdue(database):
     assert overdue() == list(runs.JOBS)
 
 
-def test_a_job_is_overdue_a_quarter_after_its_period(advance):
+def test_a_job_is_overdue_seconds_after_its_time(advance):
     advance(until_next(86400) + 60)
     for job in runs.JOBS:
         scheduled(job)
     assert overdue() == []
 
-    advance(until_next(3600) + 3600 * runs.OVERDUE_AFTER - 10)
+    advance(until_next(3600))
     assert overdue() == []
-    advance(20)
-
+    advance(runs.OVERDUE_SECONDS + 1)
     assert overdue() == ["reconcile"]
-    advance(until_next(86400) + 86400 * runs.OVERDUE_AFTER + 1000)
+    advance(3600 + 20 * 60)
+
+    assert overdue() == ["reconcile", "balance"]
+    advance(3600)
     assert overdue() == list(runs.JOBS)
+
+
+def test_a_run_that_was_told_to_do_a_part_is_not_the_hours(database):
+    with transaction(actor=ACTOR) as tx:
+        runs.start(tx, "reconcile", params={"dry_run": True, runs.PART: True})
+    assert "reconcile" in overdue()
+
+    assert scheduled("reconcile") is not None
+
+    assert "reconcile" not in overdue()
+
+
+def test_beat_and_the_relay_have_one_calendar():
+    times = {
+        entry["args"][0]: (sorted(entry["schedule"].hour), sorted(entry["schedule"].minute))
+        for entry in SCHEDULE.values()
+    }
+
+    every_hour = list(range(24))
+    assert times == {
+        name: (every_hour if job.period == 3600 else [job.at // 3600], [job.at % 3600 // 60])
+        for name, job in runs.JOBS.items()
+    }
 
 
 # Heartbeats.
