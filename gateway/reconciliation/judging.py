@@ -17,7 +17,7 @@ from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import held, now
 from gateway.kernel.due import claim
 from gateway.payments import service as payments
-from gateway.payments.models import Payment, PaymentStatus
+from gateway.payments.models import ENDED, Payment, PaymentStatus
 from gateway.processor.types import CheckoutSession, Refused, StripeDispute
 from gateway.reconciliation import discrepancies, service
 from gateway.reconciliation.compare import HAS_MONEY, Difference, differences, is_partial
@@ -136,16 +136,15 @@ def believe(tx: Session, at: Place, payment_id: str, session: CheckoutSession) -
         return False
     owed = payment.due_at is not None and payment.due_at <= now(tx) and not payment.polled
     before = differences(payment, session, _disputes_of(tx, payment))
-    if not at.dry:
-        _apply(tx, at, payment, session)
-    after = differences(payment, session, _disputes_of(tx, payment)) if not at.dry else before
     if at.dry:
         at.found.extend(before)
     else:
-        # What was due anyway was on its way, and has not been missed.
+        is_ending = not _apply(tx, at, payment, session) and payment.status not in ENDED
+        after = differences(payment, session, _disputes_of(tx, payment))
         judged = {payment_id, *(each.id for each in _reported(session))}
-        missed = () if owed else before
-        discrepancies.note(tx, at.run, payment, judged=judged, before=missed, after=after)
+        # What was due anyway was on its way, and has not been missed; nor is what is being ended.
+        missed, left = (() if owed else before), (() if is_ending else after)
+        discrepancies.note(tx, at.run, payment, judged=judged, before=missed, after=left)
     service.answered(tx, at.run, RunSubject.payment_id == payment_id)
     crashpoint("reconcile believed")
     return True
@@ -160,12 +159,13 @@ def _is_busy(tx: Session, at: Place, payment: Payment) -> bool:
     return asked or (payment.checked_at is not None and payment.checked_at > at.at)
 
 
-def _apply(tx: Session, at: Place, payment: Payment, session: CheckoutSession) -> None:
+def _apply(tx: Session, at: Place, payment: Payment, session: CheckoutSession) -> bool:
+    """False if it is first to be ended at Stripe: who does that asks again, and is due now."""
     payments.make_due(tx, payment.id)
     said = payments.verdict(session)
     to_end = is_unwanted(payment) or is_late(payment, at=now(tx))
     if to_end and said in (S.REQUIRES_ACTION, S.AUTHORIZED):
-        return  # it is to be ended at Stripe, and who does that asks again
+        return False
     claimed = claim(tx, Payment, payment.id)
     if claimed is None:
         raise RuntimeError(f"{payment.id} is held and due, and could not be claimed")
@@ -173,6 +173,7 @@ def _apply(tx: Session, at: Place, payment: Payment, session: CheckoutSession) -
     if settlement.apply(tx, replace(claimed, at=at.at), session):
         stripe_events.mark_processed(tx, payment.id, stored_before=at.at)
     tx.flush()
+    return True
 
 
 def _disputes_of(tx: Session, payment: Payment) -> dict[str, str]:

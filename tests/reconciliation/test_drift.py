@@ -81,3 +81,44 @@ def test_seven_classes_of_drift_are_found_and_nothing_is_invented(books, superus
     assert fixed == {"state_differs", "refund_sum_differs"}
     assert books.status(by_kind[Kind.CURRENCY_DIFFERS]) == {"review"}
     assert books.reconcile().rows == []
+
+
+def test_a_page_that_is_open_for_a_payment_at_its_end_is_named_and_closed(books, superuser):
+    (id,) = books.open(1)
+    superuser.execute("UPDATE payments SET status = 'expired', due_at = NULL WHERE id = %s", (id,))
+
+    (row,) = books.reconcile().rows
+    assert (row.kind, row.status, row.theirs["status"]) == (
+        "state_differs",
+        "open",
+        "requires_action",
+    )
+
+    books.drain()
+    assert books.stripe.get(f"checkout/sessions/{books.session(id)}")["status"] == "expired"
+    books.reconcile()
+    assert books.call("GET", f"discrepancies/{row.id}")["status"] == "fixed"
+
+
+def test_what_is_just_being_ended_differs_in_nothing(books):
+    ids = books.open(2)
+    for id in ids:
+        books.call("POST", f"payments/{id}/cancel")
+
+    assert books.reconcile().rows == []
+    assert books.status(ids) == {"cancelled"}
+
+
+def test_a_late_success_of_which_no_word_came_is_believed(books):
+    """Given up, its page paid all the same, and every webhook of that lost."""
+    (id,) = books.open(1)
+    books.call("POST", f"payments/{id}/cancel")
+    books.drain()
+    assert books.status([id]) == {"cancelled"}
+    books.stripe.lever("POST", f"sessions/{books.session(id)}/complete", force=True)
+
+    found = books.reconcile()
+
+    assert [(row.kind, row.status) for row in found.rows] == [("state_differs", "fixed")]
+    assert books.status([id]) == {"succeeded"}
+    assert books.call("GET", "orders/o-0")["status"] == "payment_done"
