@@ -31,7 +31,7 @@ PAGED = ("sessions", "intents", "refunds", "disputes", "events")
 SINGLES, WAITING = "singles", "waiting"
 PHASES = (*PAGED, SINGLES, WAITING)
 STEP_SECONDS = 0.5  # between two steps that ask nothing
-GIVE_UP_AFTER = timedelta(minutes=50)  # before the next one begins
+GIVE_UP_AFTER = timedelta(minutes=50)  # without a step forward; the next one begins hourly
 # Read twice, for what Stripe has listed late.
 OVERLAP = timedelta(hours=2)
 FARTHEST = timedelta(days=30)  # as long as Stripe keeps its events
@@ -87,7 +87,13 @@ def advance(tx: Session, run: Run, heard: Heard | None) -> bool:
         read = params["read"] | {params["phase"]: params["read"][params["phase"]] + heard.count}
         after = params["phase"] if heard.more else PHASES[PHASES.index(params["phase"]) + 1]
         found = _once([*params["found"], *map(asdict, heard.found)])
-        run.params = params | {"read": read, "phase": after, "cursor": heard.cursor, "found": found}
+        run.params = params | {
+            "read": read,
+            "phase": after,
+            "cursor": heard.cursor,
+            "found": found,
+            "moved_at": now(tx).isoformat(),
+        }
         run.done = max(run.done, (run.total or 0) - _left(tx, run))
         run.due_at = now(tx)
     give_up_in_time(tx, run)
@@ -221,7 +227,8 @@ def _wait(tx: Session, run: Run) -> None:
 
 def give_up_in_time(tx: Session, run: Run) -> None:
     """The next run goes on from where the last one that ended well had come to."""
-    if run.status != RunStatus.PENDING or now(tx) - run.created_at <= GIVE_UP_AFTER:
+    moved_at = _time(_params(run).get("moved_at")) or run.created_at
+    if run.status != RunStatus.PENDING or now(tx) - moved_at <= GIVE_UP_AFTER:
         return
     left = _left(tx, run)
     answered(tx, run)
