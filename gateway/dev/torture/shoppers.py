@@ -19,6 +19,10 @@ from gateway.dev.torture.receivers import Receiver
 from gateway.dev.walk import CARD
 
 DECLINED = {"card_number": "4000000000000002"}
+# Each for a reason of its own, so that it can be seen which of them was told when.
+SHORT_OF_FUNDS = {"card_number": "4000000000009995"}
+OUT_OF_DATE = {"card_number": "4000000000000069"}
+WRONG_CODE = {"card_number": "4000000000000127"}
 LOOK_SECONDS = 0.3  # between two looks at what was told
 FOREVER = float("inf")
 FIRST_ASK, LONGEST_GAP = 20, 100  # so many looks, and then the API is asked

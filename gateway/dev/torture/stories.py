@@ -4,7 +4,15 @@ from random import Random
 from typing import Any
 
 from gateway.dev.torture.client import Flow
-from gateway.dev.torture.shoppers import DECLINED, ENDS, Story, Telling
+from gateway.dev.torture.shoppers import (
+    DECLINED,
+    ENDS,
+    OUT_OF_DATE,
+    SHORT_OF_FUNDS,
+    WRONG_CODE,
+    Story,
+    Telling,
+)
 
 SCARCE, PLENTY = "scarce", "plenty"
 HELD = ("authorized", *ENDS)
@@ -26,9 +34,12 @@ def upi(it: Story) -> Flow:
 
 
 def declined_first(it: Story) -> Flow:
+    """A shopper with many cards, who waits now and then to hear what was wrong."""
     shown = yield from it.begins()
-    for _ in range(it.random.randrange(1, 3)):
-        yield from it.pays(shown, **DECLINED)
+    cards = [DECLINED, SHORT_OF_FUNDS, OUT_OF_DATE, WRONG_CODE]
+    for card in it.random.sample(cards, it.random.randrange(1, 5)):
+        yield from it.pays(shown, **card)
+        yield it.random.choice([0, 0.5, 1, 2])
     yield from it.pays(shown)
     yield from it.until("succeeded")
 
@@ -223,9 +234,9 @@ def wrong_amount(it: Story) -> Flow:
 
 # Of a hundred; a short run tells each at least once, a longer one in these shares.
 SHARES: dict[Telling, int] = {
-    simple: 16,
+    simple: 10,
     upi: 5,
-    declined_first: 6,
+    declined_first: 12,
     declined_only: 3,
     double_click: 5,
     stock: 20,
