@@ -87,11 +87,12 @@ def one(mutant: Mutant) -> Caught:
 def copy_of(folder: Path) -> Path:
     """The source tree, in a folder that is somebody's own."""
     for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        source, place = ROOT / name, folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(ROOT / name, folder)
+            shutil.copy(source, place)
     return folder
 
 
