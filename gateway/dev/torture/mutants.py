@@ -173,7 +173,8 @@ EARLY_DELIVERED = Mutant(
         ),
     ),
     payments=60,
-    faults=20,
+    faults=15,
+    seed=36,
 )
 ANY_TENANT = Mutant(
     "any-tenant",
@@ -199,8 +200,9 @@ NO_FENCING = Mutant(
             "    if row.due_at != 0:\n        row.due_at = None if",
         ),
     ),
-    payments=80,
-    faults=30,
+    payments=100,
+    faults=35,
+    seed=102,
 )
 
 MUTANTS = (
