@@ -124,7 +124,7 @@ def declines(it: Facts, *happened: str, told: list[str]) -> None:
     side = it.sides["ours"]
     rows = [(event["type"], event["data"]) for event in side.events]
     shown = {"status": "requires_action", "amount_captured": 0}
-    more = [payment(**shown, failure={"message": why}) for why in told]
+    more = [payment(**shown, failure={"code": why}) for why in told]
     side.events = events(
         *rows[:3], *(("payment.attempt_declined", each) for each in more), *rows[3:]
     )

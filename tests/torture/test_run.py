@@ -38,6 +38,7 @@ def test_a_hundred_payments_and_twenty_faults_break_no_promise() -> None:
         ["--faults", "many"],
         ["--permutations", "--payments", "3"],
         ["--limit", "3"],
+        ["--kinds", "sleep,earthquake"],
         ["--only", "no-sweep"],
         ["--mutants", "--seed", "3"],
         ["--mutants", "--only", "nobody"],

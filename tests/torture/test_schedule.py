@@ -19,6 +19,10 @@ def test_the_same_seed_is_the_same_schedule() -> None:
     assert schedule(7, 200) != schedule(8, 200)
 
 
+def test_only_the_kinds_that_are_asked_for() -> None:
+    assert {fault.kind for fault in schedule(7, 40, ("sleep", "kill"))} == {"sleep", "kill"}
+
+
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
     assert schedule(7, 200)[:20] == schedule(7, 20)
 

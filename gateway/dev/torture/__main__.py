@@ -9,6 +9,8 @@ import argparse
 import random
 import sys
 
+from gateway.dev.torture.schedule import WEIGHTS
+
 ABOUT = """\
 The whole gateway runs under load while processes are killed, the network fails and Stripe loses
 answers, on a schedule that the seed decides. Then all is left in peace until nothing is owed, and
@@ -53,6 +55,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--payments", type=_count, metavar="N", help="how many to begin (300)")
     parser.add_argument("--faults", type=_count, metavar="N", help="how many to bring about (60)")
+    parser.add_argument(
+        "--kinds", type=_kinds, default=(), metavar="KIND,...", help="faults of these kinds only"
+    )
     parser.add_argument("--seed", type=int, help="the same number repeats what came by chance")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     parser.add_argument("--keep", action="store_true", help="keep the logs though all went well")
@@ -82,6 +87,13 @@ def _refuse_mixtures(parser: argparse.ArgumentParser, options: argparse.Namespac
         parser.error("--payments and --faults have no meaning with --permutations")
     if not options.permutations and (options.scenario, options.limit) != (None, None):
         parser.error("--scenario and --limit go with --permutations")
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if strange := {*kinds} - {*WEIGHTS}:
+        raise argparse.ArgumentTypeError(f"no {', '.join(strange)}; there are {', '.join(WEIGHTS)}")
+    return kinds
 
 
 def _count(text: str) -> int:

@@ -100,7 +100,7 @@ def _declines(ground: Ground, sessions: list[Resource]) -> dict[str, list[str]]:
     for charge in reversed(charges):
         if charge["status"] == "failed" and charge["payment_intent"] in payment_of:
             why = found.setdefault(payment_of[charge["payment_intent"]], [])
-            why.append(charge["failure_message"])
+            why.append(charge["outcome"]["reason"] or charge["failure_code"])
     return found
 
 

@@ -99,7 +99,8 @@ def copy_of(folder: Path) -> Path:
 def torture(root: Path, mutant: Mutant) -> dict[str, Any]:
     """What a run of the copy says of itself."""
     numbers = ("--payments", mutant.payments, "--faults", mutant.faults, "--seed", mutant.seed)
-    command = [sys.executable, "-m", "gateway.dev.torture", *map(str, numbers), "--json"]
+    chosen = ("--kinds", mutant.kinds) if mutant.kinds else ()
+    command = [sys.executable, "-m", "gateway.dev.torture", *map(str, numbers), *chosen, "--json"]
     place = {"PYTHONPATH": str(root), "GATEWAY_VAR": str(root / "var")}
     with subprocess.Popen(
         command, cwd=root, env=os.environ | place, stdout=subprocess.PIPE, text=True

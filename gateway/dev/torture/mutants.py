@@ -37,6 +37,7 @@ class Mutant:
     payments: int
     faults: int
     seed: int = 7
+    kinds: str = ""  # of faults, with commas; all of them if empty
 
     def plant(self, root: Path) -> None:
         for edit in self.edits:
@@ -99,6 +100,7 @@ LATER_EVENT = Mutant(
     ),
     payments=60,
     faults=20,
+    kinds="crash",
 )
 UNGUARDED = Mutant(
     "unguarded",
@@ -200,9 +202,9 @@ NO_FENCING = Mutant(
             "    if row.due_at != 0:\n        row.due_at = None if",
         ),
     ),
-    payments=100,
-    faults=35,
-    seed=102,
+    payments=80,
+    faults=20,
+    kinds="sleep",
 )
 
 MUTANTS = (

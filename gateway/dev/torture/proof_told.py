@@ -116,7 +116,7 @@ def declines(facts: Facts) -> Iterator[Violation]:
         told = defaultdict[str, list[str]](list)
         for event in side.events:
             if event["type"] == "payment.attempt_declined":
-                told[event["data"]["id"]].append(event["data"]["failure"]["message"])
+                told[event["data"]["id"]].append(event["data"]["failure"]["code"])
         for id, reasons in told.items():
             happened = iter(facts.declines.get(id, ()))
             if not all(reason in happened for reason in reasons):

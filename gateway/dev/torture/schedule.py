@@ -3,7 +3,7 @@
 Only decides, so that a seed that found something can be played again; `faults` carries it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
@@ -120,10 +120,11 @@ class Bag:
         return self.left.pop()
 
 
-def schedule(seed: int, count: int) -> list[Fault]:
-    """The same for the same numbers."""
+def schedule(seed: int, count: int, only: Collection[str] = ()) -> list[Fault]:
+    """The same for the same arguments; `only` of these kinds, if any are named."""
     random = Random(f"faults {seed}")
-    kinds = Bag(random, [kind for kind, weight in WEIGHTS.items() for _ in range(weight)])
+    chosen = {kind: weight for kind, weight in WEIGHTS.items() if not only or kind in only}
+    kinds = Bag(random, [kind for kind, weight in chosen.items() for _ in range(weight)])
     draw = _Draw(random)
     faults = []
     for _ in range(count):
