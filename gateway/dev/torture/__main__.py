@@ -83,6 +83,8 @@ def _refuse_mixtures(parser: argparse.ArgumentParser, options: argparse.Namespac
         parser.error("--mutants has its own --payments, --faults and --seed, and no --permutations")
     if not options.mutants and options.only is not None:
         parser.error("--only goes with --mutants")
+    if options.kinds and (options.mutants or options.permutations):
+        parser.error("--kinds has no meaning with --mutants or --permutations")
     if options.permutations and (options.payments, options.faults) != (None, None):
         parser.error("--payments and --faults have no meaning with --permutations")
     if not options.permutations and (options.scenario, options.limit) != (None, None):

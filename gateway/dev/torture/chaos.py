@@ -28,7 +28,7 @@ from gateway.dev.torture.proof_money import MONEY_CHECKS
 from gateway.dev.torture.proof_told import TOLD_CHECKS
 from gateway.dev.torture.receivers import Receiver, receivers
 from gateway.dev.torture.report import Result, keep, say, summary, told_as_json
-from gateway.dev.torture.schedule import Fault, length, schedule
+from gateway.dev.torture.schedule import length, schedule
 from gateway.dev.torture.shoppers import Plan, Shop
 from gateway.dev.torture.stories import pieces, told
 from gateway.dev.walk import Stuck
@@ -84,7 +84,8 @@ def torture(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, logs: Path) -> Result:
-    stories, faults = told(options.seed, options.payments), _schedule(options)
+    stories = told(options.seed, options.payments)
+    faults = schedule(options.seed, options.faults, options.kinds)
     say(f"starting everything; the faults take about {length(faults):.0f} s")
     names = tuple(name for every in ENDPOINTS.values() for name in every)
     with ground(logs) as on, receivers(names, options.seed) as (url, heard):
@@ -107,10 +108,6 @@ def _run(options: argparse.Namespace, logs: Path) -> Result:
         result.violations = prove(facts)
         keep(logs, run.faults, facts, result.violations)
     return result
-
-
-def _schedule(options: argparse.Namespace) -> list[Fault]:
-    return schedule(options.seed, options.faults, options.kinds)
 
 
 def prove(facts: Facts) -> list[Violation]:
