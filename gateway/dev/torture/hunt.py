@@ -109,10 +109,13 @@ def torture(root: Path, mutant: Mutant) -> dict[str, Any]:
             out, _ = process.communicate(timeout=LONGEST_SECONDS)
         except subprocess.TimeoutExpired:
             process.terminate()  # its servers end with it
-            return {"messages": [f"no end within {LONGEST_SECONDS:g} s"]}
+            return _nothing(f"no end within {LONGEST_SECONDS:g} s")
     lines = out.strip().splitlines()
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return found
+    return dict(json.loads(lines[-1])) if lines else _nothing("the run broke off")
+
+
+def _nothing(why: str) -> dict[str, Any]:
+    return {"by_check": {"start": 1}, "messages": [why]}
 
 
 def table(results: Iterable[Caught]) -> str:
