@@ -46,14 +46,17 @@ def test_there_are_eight_and_each_says_what_it_is() -> None:
     assert all(each.what.endswith(".") for each in MUTANTS)
 
 
-def plays(monkeypatch: pytest.MonkeyPatch, **found: dict[str, int]) -> None:
-    """What each run comes to, by the mutant's name; the others are caught."""
+def plays(monkeypatch: pytest.MonkeyPatch, **found: dict[str, int]) -> list[tuple[str, int]]:
+    """The name and seed of each run that is made, in time. What each run comes to, by the mutant's name; the others are caught."""
 
-    def play(root: Path, mutant: Mutant) -> dict[str, Any]:
+    def play(root: Path, mutant: Mutant, seed: int) -> dict[str, Any]:
+        tries.append((mutant.name, seed))
         assert "class Stateful" in (root / "gateway/kernel/stateful.py").read_text()
         return {"by_check": found.get(mutant.name.replace("-", "_"), {"quiet": 1})}
 
+    tries: list[tuple[str, int]] = []
     monkeypatch.setattr(hunting, "torture", play)
+    return tries
 
 
 def options(**chosen: Any) -> argparse.Namespace:
@@ -85,6 +88,15 @@ def test_one_that_gets_away_fails_the_run(
     told = capsys.readouterr().out
     assert "Not caught: no-sweep. The relay hints each row" in told
     assert "7 of 8 planted bugs were caught" in told
+
+
+def test_one_that_needs_luck_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = plays(monkeypatch, no_fencing={})
+
+    assert hunt(options(only="no-fencing")) == 1
+
+    first = MUTANTS[-1].seed
+    assert tries == [("no-fencing", seed) for seed in range(first, first + MUTANTS[-1].tries)]
 
 
 def test_only_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

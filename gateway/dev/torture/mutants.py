@@ -29,7 +29,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Mutant:
-    """`what` is the bug in a sentence; payments, faults and seed are a run that suits it."""
+    """`what` is the bug in a sentence; payments, faults and seed are a run that suits it. One that
+    shows only when two things meet has more `tries`, each with the next seed.
+    """
 
     name: str
     what: str
@@ -38,6 +40,7 @@ class Mutant:
     faults: int
     seed: int = 7
     kinds: str = ""  # of faults, with commas; all of them if empty
+    tries: int = 1
 
     def plant(self, root: Path) -> None:
         for edit in self.edits:
@@ -202,9 +205,11 @@ NO_FENCING = Mutant(
             "    if row.due_at != 0:\n        row.due_at = None if",
         ),
     ),
-    payments=80,
-    faults=20,
+    payments=100,
+    faults=24,
+    seed=367,
     kinds="sleep",
+    tries=3,
 )
 
 MUTANTS = (
