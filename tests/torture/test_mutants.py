@@ -47,7 +47,9 @@ def test_there_are_eight_and_each_says_what_it_is() -> None:
 
 
 def plays(monkeypatch: pytest.MonkeyPatch, **found: dict[str, int]) -> list[tuple[str, int]]:
-    """The name and seed of each run that is made, in time. What each run comes to, by the mutant's name; the others are caught."""
+    """Returns the name and seed of each run, as they are made. `found` is what they come to, by
+    the mutant's name; the others are caught.
+    """
 
     def play(root: Path, mutant: Mutant, seed: int) -> dict[str, Any]:
         tries.append((mutant.name, seed))
