@@ -89,6 +89,11 @@ PLANTED: dict[str, list[Plant]] = {
         lambda it: it.sides["ours"].payments[0].update(status="refunded"),
         lambda it: it.sides["ours"].payments[0].update(amount_refunded=100),
     ],
+    "declines": [
+        lambda it: declines(it, "no funds", "too old", told=["too old", "no funds"]),
+        lambda it: declines(it, "no funds", told=["no funds", "no funds"]),
+        lambda it: declines(it, told=["no funds"]),
+    ],
 }
 NOTHING = {"amount_received": 0, "intent_status": None}
 
@@ -114,8 +119,27 @@ def tells(it: Facts, *more: tuple[str, dict[str, Any]]) -> None:
     side.heard = {name: heard(side.events) for name in side.heard}
 
 
+def declines(it: Facts, *happened: str, told: list[str]) -> None:
+    it.declines["pay_1"] = list(happened)
+    side = it.sides["ours"]
+    rows = [(event["type"], event["data"]) for event in side.events]
+    shown = {"status": "requires_action", "amount_captured": 0}
+    more = [payment(**shown, failure={"code": why}) for why in told]
+    side.events = events(
+        *rows[:3], *(("payment.attempt_declined", each) for each in more), *rows[3:]
+    )
+    side.heard = {name: heard(side.events) for name in side.heard}
+
+
 def test_nothing_is_found_where_all_is_well() -> None:
     assert prove(all_well()) == []
+
+
+def test_a_decline_that_was_followed_quickly_may_go_untold() -> None:
+    facts = all_well()
+    declines(facts, "no funds", "too old", "no funds", told=["no funds", "no funds"])
+
+    assert prove(facts) == []
 
 
 @pytest.mark.parametrize(

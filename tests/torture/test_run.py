@@ -38,6 +38,10 @@ def test_a_hundred_payments_and_twenty_faults_break_no_promise() -> None:
         ["--faults", "many"],
         ["--permutations", "--payments", "3"],
         ["--limit", "3"],
+        ["--kinds", "sleep,earthquake"],
+        ["--only", "no-sweep"],
+        ["--mutants", "--seed", "3"],
+        ["--mutants", "--only", "nobody"],
     ],
 )
 def test_wrong_usage_is_told_from_a_broken_promise(wrong: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.dev.torture import schedule as drawn
-from gateway.dev.torture.schedule import POINTS, WEIGHTS, schedule
+from gateway.dev.torture.schedule import OUTLASTS, POINTS, SLEEPS, WEIGHTS, schedule
 from gateway.dev.torture.stories import SHARES, told
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +17,10 @@ ACTORS = re.compile(r'actor=f?"([^"]+)"|ACTOR = "([^"]+)"')
 def test_the_same_seed_is_the_same_schedule() -> None:
     assert schedule(7, 200) == schedule(7, 200)
     assert schedule(7, 200) != schedule(8, 200)
+
+
+def test_only_the_kinds_that_are_asked_for() -> None:
+    assert {fault.kind for fault in schedule(7, 40, ("sleep", "kill"))} == {"sleep", "kill"}
 
 
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
@@ -35,6 +39,14 @@ def test_a_long_schedule_spares_nobody() -> None:
 
     assert killed == {*drawn.PROCESSES, *drawn.SERVERS}
     assert len(troubled) == 4 * len(drawn.LINES)
+
+
+def test_workers_sleep_where_they_could_die_through_their_claims_and_not() -> None:
+    asleep = [fault for fault in schedule(1, 200) if fault.kind == "sleep"]
+
+    assert {fault.victim for fault in asleep} == {*drawn.STRIPE_WORKERS, "worker-callbacks"}
+    assert {fault.how["outlasts"] for fault in asleep} == {*OUTLASTS}
+    assert all(point in POINTS[role] for role, point in SLEEPS)
 
 
 def test_every_crash_point_is_one_that_the_code_passes() -> None:

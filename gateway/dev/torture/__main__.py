@@ -1,12 +1,15 @@
-"""`./run torture`: the whole gateway under load and faults, or Stripe's news in every order.
+"""`./run torture`: the whole gateway under load and faults, Stripe's news in every order, or
+whether planted bugs are caught.
 
-Reads the command line only. Neither mode may be pointed at servers that anybody uses: each makes
+Reads the command line only. No mode may be pointed at servers that anybody uses: each makes
 its own and removes them.
 """
 
 import argparse
 import random
 import sys
+
+from gateway.dev.torture.schedule import WEIGHTS
 
 ABOUT = """\
 The whole gateway runs under load while processes are killed, the network fails and Stripe loses
@@ -21,7 +24,11 @@ at Stripe. A scenario with more than six events is played in all orders of its s
 ones (what ends a session, a refund or a dispute, then intents, then charges), while the others
 keep their natural places. What comes by chance depends on the seed and the order alone.
 
-Exit status: 0 without violations, 1 with one or more, 2 for wrong usage.
+With --mutants instead: classic bugs are planted one at a time in a copy of the source, and each
+copy is tortured with the load and the faults that suit its bug. Every one must be caught.
+
+Exit status: 0 without violations, 1 with one or more, 2 for wrong usage. With --mutants: 0 if every
+bug is caught, 1 if one is not.
 """
 
 
@@ -31,6 +38,10 @@ def main() -> int:
         from gateway.dev.torture.playing import play
 
         return play(options)
+    if options.mutants:
+        from gateway.dev.torture.hunt import hunt
+
+        return hunt(options)
     from gateway.dev.torture.chaos import torture  # what it needs, the other mode does not
 
     return torture(options)
@@ -44,6 +55,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--payments", type=_count, metavar="N", help="how many to begin (300)")
     parser.add_argument("--faults", type=_count, metavar="N", help="how many to bring about (60)")
+    parser.add_argument(
+        "--kinds", type=_kinds, default=(), metavar="KIND,...", help="faults of these kinds only"
+    )
     parser.add_argument("--seed", type=int, help="the same number repeats what came by chance")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     parser.add_argument("--keep", action="store_true", help="keep the logs though all went well")
@@ -52,16 +66,36 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="with --permutations: at most N orders per scenario"
     )
+    parser.add_argument("--mutants", action="store_true", help="is every planted bug caught?")
+    parser.add_argument("--only", metavar="NAME", help="with --mutants: only this one")
     options = parser.parse_args()
-    if options.permutations and (options.payments, options.faults) != (None, None):
-        parser.error("--payments and --faults have no meaning with --permutations")
-    if not options.permutations and (options.scenario, options.limit) != (None, None):
-        parser.error("--scenario and --limit go with --permutations")
+    _refuse_mixtures(parser, options)
     options.payments = 300 if options.payments is None else options.payments
     options.faults = 60 if options.faults is None else options.faults
     if options.seed is None:
         options.seed = random.randrange(10**6)
     return options
+
+
+def _refuse_mixtures(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    numbers = (options.payments, options.faults)
+    if options.mutants and (options.permutations or (*numbers, options.seed) != (None,) * 3):
+        parser.error("--mutants has its own --payments, --faults and --seed, and no --permutations")
+    if not options.mutants and options.only is not None:
+        parser.error("--only goes with --mutants")
+    if options.kinds and (options.mutants or options.permutations):
+        parser.error("--kinds has no meaning with --mutants or --permutations")
+    if options.permutations and (options.payments, options.faults) != (None, None):
+        parser.error("--payments and --faults have no meaning with --permutations")
+    if not options.permutations and (options.scenario, options.limit) != (None, None):
+        parser.error("--scenario and --limit go with --permutations")
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if strange := {*kinds} - {*WEIGHTS}:
+        raise argparse.ArgumentTypeError(f"no {', '.join(strange)}; there are {', '.join(WEIGHTS)}")
+    return kinds
 
 
 def _count(text: str) -> int:

@@ -58,6 +58,7 @@ class Facts:
     strange: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
     stripe: list[Resource] = field(default_factory=list)  # its sessions, with their money
+    declines: dict[str, list[str]] = field(default_factory=dict)  # by payment, why, in order
     peeks: list[Peek] = field(default_factory=list)
     jobs: Resource = field(default_factory=dict)
     ready: Resource = field(default_factory=dict)
@@ -72,6 +73,7 @@ def gather(
     """`receivers` are named after their shop, with a number behind it."""
     state = requests.get(f"{ground.sandbox}/_sandbox/state", timeout=60).json()
     facts = Facts(stripe=state["sessions"], strange=ledger.strange, differing=ledger.differing)
+    facts.declines = _declines(ground, state["sessions"])
     for name, shop in shops.items():
         acked = [each for each in ledger.acked if each.merchant == shop.client.merchant]
         for each in acked[:: max(1, len(acked) // REPEATS)]:
@@ -88,6 +90,18 @@ def gather(
     facts.jobs = requests.get(f"{ground.web}/api/v1/test/jobs/status", timeout=10).json()
     facts.ready = requests.get(f"{ground.web}/readyz", timeout=10).json()
     return facts
+
+
+def _declines(ground: Ground, sessions: list[Resource]) -> dict[str, list[str]]:
+    """Stripe's reasons, the oldest first."""
+    charges = requests.get(f"{ground.sandbox}/_sandbox/charges", timeout=60).json()
+    payment_of = {each["payment_intent"]: each["client_reference_id"] for each in sessions}
+    found: dict[str, list[str]] = {}
+    for charge in reversed(charges):
+        if charge["status"] == "failed" and charge["payment_intent"] in payment_of:
+            why = found.setdefault(payment_of[charge["payment_intent"]], [])
+            why.append(charge["outcome"]["reason"] or charge["failure_code"])
+    return found
 
 
 def _side(shop: Shop, acked: list[Acked]) -> Side:

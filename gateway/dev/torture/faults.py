@@ -17,7 +17,7 @@ import psycopg2  # type: ignore[import-untyped]
 import redis
 import requests
 
-from gateway.dev.torture.armed import STRUCK
+from gateway.dev.torture.armed import DIE, SLEEP, STRUCK
 from gateway.dev.torture.ground import Ground
 from gateway.dev.torture.schedule import PROCESSES, SERVERS, Fault
 
@@ -56,6 +56,7 @@ class Faults:
         self.behind: Callable[[], bool] = lambda: False  # whether the load must catch up first
         self._stop = threading.Event()
         self._hit: dict[str, float] = {}  # when each last died or was stopped
+        self._sleepy: dict[str, Fault] = {}  # who is to fall asleep
         self._ends: list[threading.Timer] = []
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
 
@@ -73,6 +74,7 @@ class Faults:
     def abandon(self) -> None:
         """As `stop`, for a run that is given up: only nobody is left asleep."""
         self._stop.set()
+        self.collect()
         self._end_what_lasts()
 
     def progress(self) -> float:
@@ -119,11 +121,12 @@ class Faults:
 
     def calm(self) -> None:
         """Nothing lasts any longer, and nobody is armed."""
+        for order in self.ground.crashes.glob("*"):
+            if not order.name.endswith(STRUCK):
+                order.unlink(missing_ok=True)
+        self.collect()
         self._end_what_lasts()
         self.ground.network.calm()
-        self.collect()
-        for order in self.ground.crashes.glob("*"):
-            order.unlink(missing_ok=True)
         self.stripe_rates(NO_RATES)
 
     def _end_what_lasts(self) -> None:
@@ -154,24 +157,38 @@ class Faults:
         pid = self._signal(fault.victim, signal.SIGSTOP)
         self._later(fault.seconds, lambda: os.kill(pid, signal.SIGCONT))
 
-    def _lease(self, fault: Fault) -> None:
-        pid = self._signal(fault.victim, signal.SIGSTOP)
-        self._later(fault.seconds, lambda: os.kill(pid, signal.SIGCONT))
-        self.ground.advance(LEASE_SECONDS)
-
     def _crash(self, fault: Fault) -> None:
+        self._order(fault, DIE)
+
+    def _sleep(self, fault: Fault) -> None:
+        self._order(fault, SLEEP)
+        self._sleepy[fault.victim] = fault
+
+    def _order(self, fault: Fault, what: str) -> None:
         self.collect()
         new = self.ground.crashes / f"{fault.victim}.new"
-        new.write_text(f"{fault.how['point']}\n{fault.how['passes']}", encoding="utf-8")
+        new.write_text(f"{fault.how['point']}\n{fault.how['passes']}\n{what}", encoding="utf-8")
         new.rename(self.ground.crashes / fault.victim)
         self.armed[fault.how["point"]] += 1
 
     def collect(self) -> None:
-        """Count the crash points that have struck."""
+        """Count the crash points that have struck, and see to those who sleep at one."""
         for note in self.ground.crashes.glob(f"*{STRUCK}"):
-            self.struck[note.read_text(encoding="utf-8").partition("\n")[0]] += 1
-            self._hit[note.name.removesuffix(STRUCK)] = time.monotonic()
+            point, _, what = note.read_text(encoding="utf-8").split("\n")
+            victim = note.name.removesuffix(STRUCK)
             note.unlink()
+            self.struck[point] += 1
+            self._hit[victim] = time.monotonic()
+            if what == SLEEP:
+                self._asleep(self._sleepy[victim])
+
+    def _asleep(self, fault: Fault) -> None:
+        pid = self.ground.supervisor.pid(fault.victim)
+        if pid is not None:
+            self._later(fault.seconds, lambda: _wake(pid))
+        if fault.how["outlasts"] == "claim":
+            with suppress(*AWAY):
+                self.ground.advance(LEASE_SECONDS)
 
     def _network(self, fault: Fault) -> None:
         self.ground.network.trouble(fault.victim, fault.how["trouble"])
@@ -209,3 +226,10 @@ class Faults:
                 requests.put(url, json=rates, timeout=5).raise_for_status()
                 return
             time.sleep(0.3)
+
+
+def _wake(pid: int) -> None:
+    """Twice, for who was about to fall asleep."""
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.2)
+    os.kill(pid, signal.SIGCONT)

@@ -9,12 +9,14 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg2  # type: ignore[import-untyped]
 import requests
 
 from gateway.dev import embedded
@@ -29,6 +31,8 @@ from gateway.migrations.upgrade import migrate
 
 DATABASE = "gateway"
 READY_SECONDS = 90
+POSTGRES_SECONDS = 10.0  # it may just have been killed
+_ADVANCE = "UPDATE clock SET offset_seconds = offset_seconds + %s"
 SETTINGS = {
     "GATEWAY_ENV": "test",
     # An outage of a receiver must exhaust nothing.
@@ -99,9 +103,18 @@ class Ground:
         return {word: str(value) for word, value in found.items()}
 
     def advance(self, seconds: float) -> None:
-        """Put the one clock forward, the gateway's and Stripe's, by whoever is up or not."""
-        with embedded.superuser(self.postgres, DATABASE) as cursor:
-            cursor.execute("UPDATE clock SET offset_seconds = offset_seconds + %s", (seconds,))
+        """Put the one clock forward, the gateway's and Stripe's, as soon as PostgreSQL is up."""
+        deadline = time.monotonic() + POSTGRES_SECONDS
+        while True:
+            try:
+                with embedded.superuser(self.postgres, DATABASE) as cursor:
+                    cursor.execute(_ADVANCE, (seconds,))
+            except psycopg2.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                break
         self.moved += seconds
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from gateway.dev.torture.facts import Facts, Resource, Side
@@ -108,4 +108,20 @@ def _shown(
                     yield Violation("events", subject, str(row.get(field)), found)
 
 
-TOLD_CHECKS = (sequences, callbacks, signatures, contents, events)
+def declines(facts: Facts) -> Iterator[Violation]:
+    """What is told of a payment's declines has happened, in that order, each once. One that was
+    followed quickly by another may go untold.
+    """
+    for side in facts.sides.values():
+        told = defaultdict[str, list[str]](list)
+        for event in side.events:
+            if event["type"] == "payment.attempt_declined":
+                told[event["data"]["id"]].append(event["data"]["failure"]["code"])
+        for id, reasons in told.items():
+            happened = iter(facts.declines.get(id, ()))
+            if not all(reason in happened for reason in reasons):
+                expected = f"some of {facts.declines.get(id, [])}"
+                yield Violation("declines", id, expected, f"{reasons} were told")
+
+
+TOLD_CHECKS = (sequences, callbacks, signatures, contents, events, declines)

@@ -135,6 +135,8 @@ def summary(result: Result) -> str:
     if result.logs:
         lines.append(f"The logs are in {result.logs}.")
     again = f"--payments {options.payments} --faults {options.faults} --seed {options.seed}"
+    if options.kinds:
+        again += f" --kinds {','.join(options.kinds)}"
     return "\n".join([*lines, f"Again: ./run torture {again}"])
 
 

@@ -3,7 +3,7 @@
 Only decides, so that a seed that found something can be played again; `faults` carries it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
@@ -18,15 +18,15 @@ MEAN_SECONDS = 1.4  # between two faults: a process is back in one to three
 
 # As many of every twenty. What one process does alone finds less than what dies in the middle.
 WEIGHTS = {
-    "crash": 6,
-    "kill": 4,
+    "crash": 5,
+    "kill": 3,
     "network": 3,
+    "sleep": 3,
     "stripe": 2,
     "pause": 1,
     "term": 1,
     "flush": 1,
     "clock": 1,
-    "lease": 1,
 }
 
 _EVENTS = ("events before insert", "events after insert")
@@ -66,6 +66,17 @@ POINTS: dict[str, tuple[str, ...]] = {
 }
 # Who asks Stripe has most to lose, and the others their share.
 CRASHERS = (*STRIPE_WORKERS, "web", "relay", "worker-callbacks")
+# Who falls asleep where: with an answer in hand that is old when it wakes. What a payment's state
+# is, is asked most often and ages fastest.
+SLEEPS = (
+    *(("worker-stripe", "stripe retrieve session after"),) * 4,
+    ("worker-stripe", "stripe create session after"),
+    ("worker-stripe", "stripe capture intent after"),
+    ("worker-stripe", "stripe create refund after"),
+    ("worker-callbacks", "callback post after"),
+)
+# By then its claim is another's; or is still its own, but what it is about has moved on.
+OUTLASTS = ("claim", "claim", "news")
 BURSTS: tuple[dict[str, float], ...] = (
     {"error_before": 0.5},
     {"error_after": 0.4},
@@ -109,10 +120,11 @@ class Bag:
         return self.left.pop()
 
 
-def schedule(seed: int, count: int) -> list[Fault]:
-    """The same for the same numbers."""
+def schedule(seed: int, count: int, only: Collection[str] = ()) -> list[Fault]:
+    """The same for the same arguments; `only` of these kinds, if any are named."""
     random = Random(f"faults {seed}")
-    kinds = Bag(random, [kind for kind, weight in WEIGHTS.items() for _ in range(weight)])
+    chosen = {kind: weight for kind, weight in WEIGHTS.items() if not only or kind in only}
+    kinds = Bag(random, [kind for kind, weight in chosen.items() for _ in range(weight)])
     draw = _Draw(random)
     faults = []
     for _ in range(count):
@@ -172,7 +184,15 @@ class _Draw:
         """Leases run out under those who work, and what waits for its time is due."""
         return Fault("clock", "leases", delay)
 
-    def lease(self, delay: float) -> Fault:
-        """A worker that sleeps through the end of its leases and then goes on."""
-        victim = self._one_of("lease", (*STRIPE_WORKERS, "worker-callbacks"))
-        return Fault("lease", victim, delay, self._seconds(1, 2))
+    def sleep(self, delay: float) -> Fault:
+        """A worker that stops between an answer and its outcome while others go on, and wakes."""
+        role, point = self._one_of("sleep", SLEEPS)
+        victim = role
+        if role == "worker-stripe":
+            victim = self._one_of("sleepers", STRIPE_WORKERS)
+        how = {
+            "point": point,
+            "passes": self.random.randrange(3),
+            "outlasts": self._one_of("outlasts", OUTLASTS),
+        }
+        return Fault("sleep", victim, delay, self._seconds(2, 4), how)

@@ -19,6 +19,11 @@ from gateway.dev.torture.receivers import Receiver
 from gateway.dev.walk import CARD
 
 DECLINED = {"card_number": "4000000000000002"}
+# Each for a reason of its own, so that it can be seen which of them was told when.
+REFUSED = (
+    *("4000000000000002", "4000000000009995", "4000000000000069", "4000000000000127"),
+    *("4000000000009987", "4000000000009979", "4000000000000119", "4000000000006975"),
+)
 LOOK_SECONDS = 0.3  # between two looks at what was told
 FOREVER = float("inf")
 FIRST_ASK, LONGEST_GAP = 20, 100  # so many looks, and then the API is asked

@@ -1,7 +1,8 @@
-"""The gateway's processes as they are, but each dies by its own hand where the harness says so.
+"""The gateway's processes as they are, but each dies, or falls asleep, where the harness says so.
 
 The folder that TORTURE_CRASHES names may hold a file with the process's name: which crash point it
-is to pass how many times before it kills itself there. Product code knows nothing of it.
+is to pass how many times before it kills itself there, or stops itself until somebody wakes it.
+Product code knows nothing of it.
 """
 
 import os
@@ -11,7 +12,8 @@ from pathlib import Path
 from gateway.kernel import crashpoints
 
 FOLDER = "TORTURE_CRASHES"
-STRUCK = ".struck"  # what is added to the file's name as the process dies
+STRUCK = ".struck"  # what is added to the file's name as the process dies or falls asleep
+DIE, SLEEP = "die", "sleep"
 
 
 def arm() -> None:
@@ -33,13 +35,13 @@ class Trigger:
             self.passed = 0
             return
         try:
-            wanted, _, passes = self.order.read_text(encoding="utf-8").partition("\n")
+            wanted, passes, what = self.order.read_text(encoding="utf-8").split("\n")
             if point != wanted:
                 return
             self.passed += 1
             if self.passed > int(passes):
                 # Only one thread can: it is once per order, also for those that come after us.
                 self.order.rename(f"{self.path}{STRUCK}")
-                os.kill(os.getpid(), signal.SIGKILL)
-        except OSError:  # another thread was quicker
+                os.kill(os.getpid(), signal.SIGSTOP if what == SLEEP else signal.SIGKILL)
+        except OSError:  # another thread was quicker, or the order was taken back
             return
