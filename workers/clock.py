@@ -12,9 +12,9 @@ from gateway.callbacks import replays
 from gateway.kernel import runs
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import lock, transaction
-from gateway.kernel.due import Claim, claim, is_ours, postpone, settle
+from gateway.kernel.due import MAX_ATTEMPTS, Claim, claim, is_ours, postpone, settle
 from gateway.kernel.logs import get_logger
-from gateway.kernel.runs import Run
+from gateway.kernel.runs import Run, RunStatus
 from gateway.processor.types import Misconfigured, ProcessorError, Refused
 from gateway.reconciliation import books, invariants, service
 from workers import pruning, reconciliation
@@ -49,6 +49,8 @@ def start(job: str) -> None:
 def step(run_id: str) -> None:
     with transaction(actor=f"task:{STEP}") as tx:
         claimed = claim(tx, Run, run_id)
+        if claimed is not None and _is_given_up(tx, claimed):
+            return
     if claimed is None:
         return
     crashpoint(f"task:{STEP} claimed")
@@ -80,5 +82,18 @@ def _unanswered(claimed: Claim[Run], error: ProcessorError) -> None:
         if is_ours(run, claimed):
             attention = isinstance(error, Refused | Misconfigured)
             postpone(tx, run, claimed, why=str(error), attention=attention)
-            if run.job == service.JOB:
-                service.give_up_in_time(tx, run)
+
+
+def _is_given_up(tx: Session, claimed: Claim[Run]) -> bool:
+    """A calendar's run that does not come to its end, whatever keeps it, makes room for the next.
+
+    Decided before the step, which may be what fails.
+    """
+    run = claimed.row
+    if run.job == service.JOB:
+        if service.is_stuck(tx, run):
+            service.give_up(tx, run)
+    elif run.job in runs.JOBS and claimed.attempts > MAX_ATTEMPTS:
+        run.leased_until = None
+        run.finish(tx, RunStatus.FAILED, error=run.needs_attention)
+    return run.status != RunStatus.PENDING

@@ -5,7 +5,7 @@ holds its order; where the run stands follows after, so that a page may be read 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,12 +13,22 @@ from sqlalchemy.orm import Session
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import transaction
 from gateway.kernel.due import Claim
+from gateway.kernel.logs import get_logger
 from gateway.kernel.runs import Run
 from gateway.processor import client, lists, pace
 from gateway.processor.lists import Listed
-from gateway.processor.types import CheckoutSession, Refused, StripeMovement
-from gateway.reconciliation import books, judging, service, strangers
+from gateway.processor.types import (
+    CheckoutSession,
+    Misconfigured,
+    ProcessorError,
+    Refused,
+    StripeMovement,
+    StripeRefund,
+)
+from gateway.reconciliation import books, judging, service, strangers, subjects
 from gateway.reconciliation.service import Heard, Place
+
+log = get_logger(__name__)
 
 ACTOR = "task:reconcile"
 TURN_SECONDS = 5.0
@@ -51,19 +61,35 @@ def look(claimed: Claim[Run]) -> Heard | None:
     page = ask(at.window, at.cursor)
     with transaction(actor=ACTOR) as tx:
         read(tx, at, page.items)
+    if at.phase == "refunds" and not _look_again(at, page.items):
+        return None
     return _heard(at, page)
+
+
+def _look_again(at: Place, refunds: Iterable[StripeRefund]) -> bool:
+    """At money of nobody here that is given back, however old. False: the page once more, later."""
+    with transaction(actor=ACTOR) as tx:
+        told = strangers.given_back(tx, refunds)
+    for intent_id in told:
+        if not pace.turn(within=TURN_SECONDS):
+            return False
+        intent = lists.intent(intent_id)
+        with transaction(actor=ACTOR) as tx:
+            strangers.intents(tx, at, [intent])
+    return True
 
 
 def read_balance(claimed: Claim[Run]) -> Listed[StripeMovement] | None:
     """The next page of the days that are added up. None if nothing was asked."""
-    if not pace.turn(within=TURN_SECONDS):
+    at = books.place(claimed)
+    if at is None or not pace.turn(within=TURN_SECONDS):
         return None
-    return lists.movements(*books.window(claimed))
+    return lists.movements(*at)
 
 
 def _heard(at: Place, page: Listed[Any]) -> Heard:
     crashpoint("reconcile page read")
-    return Heard(len(page.items), page.cursor, page.cursor is not None, at.found)
+    return Heard(len(page.items), page.cursor, page.cursor is not None)
 
 
 def _sessions(at: Place) -> Heard:
@@ -80,22 +106,33 @@ def _sessions(at: Place) -> Heard:
 def _believe(at: Place, payment_id: str, session: CheckoutSession) -> None:
     with transaction(actor=ACTOR) as tx:
         if not judging.believe(tx, at, payment_id, session):
-            service.add_subjects(tx, at.run, {payment_id})
+            subjects.add(tx, at.run, {payment_id})
 
 
 def _singles(at: Place) -> Heard | None:
-    """Those that no page has shown, or not wholly."""
+    """Those that no page has shown, or not wholly: a few at a time.
+
+    One about which Stripe does not answer stays, and keeps none of the others waiting.
+    """
     with transaction(actor=ACTOR) as tx:
-        waiting = service.subjects(tx, at.run, most=SINGLES_PER_STEP)
+        waiting = subjects.some(tx, at.run, most=SINGLES_PER_STEP)
         if not waiting:
-            return None if service.has_subjects(tx, at.run) else Heard(0)
-    began, asked = time.monotonic(), 0
+            return None if subjects.are_left(tx, at.run) else Heard(0)
+    began, answers, refused = time.monotonic(), 0, None
     for payment_id, session_id in waiting:
         if time.monotonic() - began > STEP_MOST_SECONDS or not pace.turn(within=TURN_SECONDS):
             break
-        asked += 1
-        _one(at, payment_id, session_id)
-    return Heard(asked, more=True, found=at.found) if asked else None
+        try:
+            _one(at, payment_id, session_id)
+            answers += 1
+        except Misconfigured:
+            raise
+        except ProcessorError as error:
+            log.warning("stripe did not settle it", payment_id=payment_id, error=str(error))
+            refused = error
+    if refused is not None and not answers:
+        raise refused
+    return Heard(answers, more=True) if answers else None
 
 
 def _one(at: Place, payment_id: str, session_id: str) -> None:

@@ -34,7 +34,7 @@ from gateway.kernel.heartbeats import EVERY_SECONDS, Heartbeat, Pulse, beat, is_
 from gateway.kernel.runs import Run
 from gateway.orders.models import Order
 from gateway.payments.models import Payment
-from gateway.reconciliation.service import WITH_A_RUN
+from gateway.reconciliation.subjects import WITH_A_RUN
 from gateway.refunds.models import Refund
 from workers.app import app
 from workers.callbacks import DELIVER, TEND

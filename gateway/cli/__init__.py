@@ -47,6 +47,8 @@ def main() -> None:
         fail(error.detail)
     except SQLAlchemyError as error:
         fail(f"The database did not do it: {str(error).splitlines()[0]}")
+    except UnicodeEncodeError:
+        fail("An argument is not UTF-8.")
 
 
 def read_demo_env() -> None:

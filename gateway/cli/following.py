@@ -9,6 +9,7 @@ import time
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.kernel.db import transaction
 from gateway.kernel.heartbeats import alive
@@ -16,11 +17,12 @@ from gateway.kernel.runs import Run, RunStatus
 
 ACTOR = "operator:cli"
 LOOK_SECONDS = 0.3
+MOST_PATIENCE = 7 * 86400
 STOPPED = 130  # as a shell says of what was ended by Ctrl-C
 
 timeout_option = click.option(
     "--timeout",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST_PATIENCE),
     default=300,
     show_default=True,
     help="Give up watching after SECONDS.",
@@ -44,6 +46,9 @@ def follow(run_id: str, timeout: int, *, words: str, quiet: bool) -> Run:
     except KeyboardInterrupt:
         click.echo(f"Not watched any more; {run_id} goes on by itself.", err=True)
         sys.exit(STOPPED)
+    except SQLAlchemyError:  # whose words the caller says
+        click.echo(f"Not watched any more; {run_id} goes on by itself.", err=True)
+        raise
 
 
 def missing(*, queues: tuple[str, ...], otherwise: str) -> str:

@@ -2,13 +2,15 @@
 
 import csv
 import getpass
+import json
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
@@ -16,11 +18,18 @@ from gateway.cli.following import ACTOR, follow, missing, timeout_option
 from gateway.kernel import runs
 from gateway.kernel.db import now, transaction
 from gateway.kernel.runs import Run, RunStatus
+from gateway.payments.models import Payment
+from gateway.processor.lists import is_live
 from gateway.reconciliation import discrepancies as found_before
 from gateway.reconciliation import invariants, report, service
+from gateway.reconciliation.coverage import Stretch
 from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 
-SLOW = "Stripe has not answered for all of them yet; the run goes on. See /readyz."
+SLOW = (
+    "It is not at its end yet, and goes on by itself. If that takes long, the log of the worker for"
+    " the queue clock says what Stripe answers."
+)
+MOST_SAID = 1000  # characters
 _AGO = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 # What a spreadsheet would take for a formula.
@@ -43,10 +52,24 @@ class Moment(click.ParamType[datetime]):
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+class Said(click.ParamType[str]):
+    """What is kept for others to read: not empty, and on one line."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        text = str(value).strip()
+        if not text or len(text) > MOST_SAID or not text.isprintable():
+            self.fail(f"must be 1 to {MOST_SAID} printable characters, on one line")
+        return text
+
+
 @main_group.command()
 @click.option("--since", type=Moment(), help="From then on; the default: since the last run.")
 @click.option("--until", type=Moment(), help="Before then; the default: now.")
-@click.option("--dry-run", is_flag=True, help="Only tell what differs: change nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only tell what differs, known or not: change nothing."
+)
 @timeout_option
 @json_option
 def reconcile(
@@ -70,8 +93,10 @@ def reconcile(
     run = follow(run_id, timeout, words="Comparing with Stripe", quiet=as_json)
     with transaction(actor=ACTOR) as tx:
         result = _result(tx, run)
-    if run.status != RunStatus.SUCCEEDED:
-        result["error"] = run.error or missing(queues=("clock", "stripe"), otherwise=SLOW)
+    if run.error is not None:
+        result["error"] = run.error
+    elif run.status != RunStatus.SUCCEEDED:
+        result["error"] = missing(queues=("clock", "stripe"), otherwise=SLOW)
     if as_json:
         show(result, as_json=True)
     else:
@@ -84,6 +109,11 @@ def _check(tx: Session, since: datetime | None, until: datetime | None) -> None:
         raise click.BadParameter("lies in the future", param_hint="--until")
     if since is not None and since >= (until or now(tx)):
         raise click.BadParameter("must lie before --until, or now", param_hint="--since")
+    oldest = tx.scalar(select(func.min(Payment.created_at)).filter_by(livemode=is_live()))
+    if until is not None and (oldest is None or until <= oldest):
+        words = f"lies before the first payment, of {oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else ""
+        words = words or "there is no payment yet"
+        raise click.BadParameter(f"{words}: nothing to compare", param_hint="--until")
 
 
 def _result(tx: Session, run: Run) -> dict[str, Any]:
@@ -132,8 +162,8 @@ def _words(item: dict[str, Any]) -> str:
 @click.option("--run", "run_id", metavar="ID", help="Only those that this run has found.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @click.option("--resolve", metavar="ID", help="Somebody has seen to it; say --how.")
-@click.option("--how", help="What was done about it.")
-@click.option("--by", default=getpass.getuser, help="Who; the default is your login.")
+@click.option("--how", type=Said(), help="What was done about it.")
+@click.option("--by", type=Said(), help="Who; the default is your login.")
 @json_option
 def discrepancies(
     status: str | None,
@@ -142,7 +172,7 @@ def discrepancies(
     as_csv: bool,
     resolve: str | None,
     how: str | None,
-    by: str,
+    by: str | None,
     as_json: bool,
 ) -> None:
     """List what differed between here and Stripe, or resolve one.
@@ -153,7 +183,7 @@ def discrepancies(
         raise click.UsageError("--resolve ID and --how TEXT go together.")
     with transaction(actor=ACTOR) as tx:
         if resolve is not None and how is not None:
-            row = found_before.resolve(tx, resolve, by=f"operator:{by}", how=how)
+            row = found_before.resolve(tx, resolve, by=f"operator:{by or _login()}", how=how)
             show({"id": row.id, "status": row.status, "how": how}, as_json=as_json)
             return
         asked = {"status": status, "kind": kind, "run_id": run_id, "payment_id": None}
@@ -165,9 +195,18 @@ def discrepancies(
         _write_csv(found)
     else:
         for item in found:
-            click.echo(f"{item['id']}  {item['status']:<8}  {item['kind']:<18}  {item['reason']}")
+            line = f"{item['id']}  {item['status']:<8}  {item['kind']:<18}  {item['subject']:<30}"
+            click.echo(f"{line}  {item['reason']}")
         if not found:
-            click.echo("Nothing differs.")
+            chosen = any(each is not None for each in asked.values())
+            click.echo("None of these is there." if chosen else "Nothing differs.")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in many containers
+        return str(os.getuid())
 
 
 def _as_json(row: Discrepancy) -> dict[str, Any]:
@@ -176,9 +215,10 @@ def _as_json(row: Discrepancy) -> dict[str, Any]:
 
 def _write_csv(found: list[dict[str, Any]]) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(report.COLUMNS)
+    writer.writerow([*report.COLUMNS, "ours", "theirs"])
     for item in found:
-        writer.writerow([_cell(item[name]) for name in report.COLUMNS])
+        both = [json.dumps(item[name]) if item[name] else "" for name in ("ours", "theirs")]
+        writer.writerow([*(_cell(item[name]) for name in report.COLUMNS), *both])
 
 
 def _cell(value: Any) -> str:
@@ -196,10 +236,48 @@ def coverage(as_json: bool) -> None:
         show({"data": [vars(each) for each in found]}, as_json=True)
         return
     for each in found:
-        word = "compared" if each.covered else "NOT compared"
+        word = "compared" if each.covered else _not_compared(each)
         click.echo(f"{each.since:%Y-%m-%d %H:%M:%S}  {each.until:%Y-%m-%d %H:%M:%S}  {word}")
     if not found:
         click.echo("There is no payment yet.")
+
+
+def _not_compared(stretch: Stretch) -> str:
+    """What a run that is not late would have left."""
+    with transaction(actor=ACTOR) as tx:
+        is_young = now(tx) - stretch.since < timedelta(hours=1)
+    return "not yet compared" if is_young else "NOT compared"
+
+
+@main_group.command()
+@json_option
+def balance(as_json: bool) -> None:
+    """Show the sums of Stripe's balance beside ours, by day, currency and type.
+
+    As the clock has added them up last, every night; in minor units, days in UTC. Types that have
+    no counterpart here, such as payouts, have theirs only.
+    """
+    with transaction(actor=ACTOR) as tx:
+        found = report.balance(tx)
+    if as_json:
+        show(found or {"run": None, "days": []}, as_json=True)
+        return
+    if found is None:
+        click.echo("Nothing was added up yet: the clock does it every night, at 02:20 UTC.")
+        return
+    since, until, at = (_minute(found[name]) for name in ("since", "until", "finished_at"))
+    click.echo(f"{since} to {until}, added up at {at} (UTC)")
+    if not found["days"]:
+        click.echo("  Stripe's balance has no lines of this time.")
+    for row in found["days"]:
+        ours = "-" if row["ours"] is None else row["ours"]
+        line = f"{row['day']}  {row['currency']}  {row['type']:<16} {row['count']:>6}"
+        sums = f"Stripe {row['theirs']:>14}  here {ours:>14}  fees {row['fee']:>10}"
+        click.echo(f"  {line}  {sums}")
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 @main_group.command()

@@ -70,6 +70,8 @@ _MAKE_DUE_BY = (
     .where(_TABLE.c.id == bindparam("subject"), _TABLE.c.status.in_(OPEN))
     .values(due_at=func.least(func.coalesce(_TABLE.c.due_at, _WHEN), _WHEN), polled=False)
 )
+# Between a question and the moment its answer is written down, with a slow Stripe, and two clocks.
+ANSWER_TAKES = timedelta(minutes=2)
 _BY_SESSION = _TABLE.c.stripe_session_id == bindparam("session", type_=Text)
 _BY_INTENT = _TABLE.c.stripe_intent_id == _INTENT
 _MEANT = (
@@ -155,11 +157,13 @@ def make_due_by(tx: Session, payment_id: str, when: datetime) -> None:
 
 
 def was_asked_about(tx: Session, payment_id: str, *, since: datetime | None) -> bool:
-    """Whether Stripe has answered about it after `since`; its times are whole seconds."""
+    """Whether Stripe was asked about it after `since`, its time, beyond doubt: we know when an
+    answer was written down, and its clock and ours may differ a little.
+    """
     checked_at = tx.scalar(select(Payment.checked_at).filter_by(id=payment_id))
     if checked_at is None or since is None:
         return False
-    return checked_at > since + timedelta(seconds=1)
+    return checked_at > since + ANSWER_TAKES
 
 
 def match(

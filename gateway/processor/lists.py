@@ -67,6 +67,12 @@ def intents(window: Window, cursor: str | None) -> Listed[Intent]:
     return _page("list intents", api.list, to_intent, window, cursor, ["data.latest_charge"])
 
 
+def intent(intent_id: str) -> Intent:
+    ask = connected().v1.payment_intents.retrieve
+    params: Any = {"expand": ["latest_charge"]}
+    return to_intent(look("retrieve intent", lambda: ask(intent_id, params=params)))
+
+
 def refunds(window: Window, cursor: str | None) -> Listed[StripeRefund]:
     return _page("list refunds", connected().v1.refunds.list, to_refund, window, cursor)
 
@@ -76,7 +82,8 @@ def disputes(window: Window, cursor: str | None) -> Listed[StripeDispute]:
 
 
 def events(window: Window, cursor: str | None) -> Listed[StripeNews]:
-    return _page("list events", connected().v1.events.list, _to_news, window, cursor)
+    """Read as plain JSON: to make objects of all that they are about takes longer than the rest."""
+    return _page("list events", _plain_events, _to_news, window, cursor)
 
 
 def movements(window: Window, cursor: str | None) -> Listed[StripeMovement]:
@@ -84,8 +91,17 @@ def movements(window: Window, cursor: str | None) -> Listed[StripeMovement]:
     return _page("list balance", api.list, to_movement, window, cursor, ["data.source"])
 
 
-def _to_news(found: Any) -> StripeNews:
-    event = found.to_dict()
+class _Page(NamedTuple):
+    data: list[dict[str, Any]]
+    has_more: bool
+
+
+def _plain_events(*, params: dict[str, Any]) -> _Page:
+    found = connected().raw_request("get", "/v1/events", **params).data
+    return _Page(found["data"], found["has_more"])
+
+
+def _to_news(event: dict[str, Any]) -> StripeNews:
     return to_news(event, json.dumps(event))
 
 
@@ -109,4 +125,5 @@ def _page(
         params["expand"] = expand
     found = look(what, lambda: ask(params=params))
     items = tuple(read(each) for each in found.data)
-    return Listed(items, found.data[-1].id if found.has_more else None)
+    last: Any = items[-1] if found.has_more else None
+    return Listed(items, last and last.id)

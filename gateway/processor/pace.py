@@ -41,8 +41,10 @@ _TAKE = _FIRST.on_conflict_do_update(
     set_={"free_at": _NEXT + _APART},
     where=_TABLE.c.free_at <= _NOW + bindparam("within"),
 ).returning(_TABLE.c.free_at - _APART - _NOW)
+# However many are told so in one moment, it is one pause.
 _HOLD_BACK = _FIRST.on_conflict_do_update(
-    index_elements=[_TABLE.c.id], set_={"free_at": _NEXT + _APART}
+    index_elements=[_TABLE.c.id],
+    set_={"free_at": func.greatest(_TABLE.c.free_at, _NOW + _APART)},
 )
 
 

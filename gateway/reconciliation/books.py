@@ -6,11 +6,12 @@ the like have no counterpart here and are only added up. Nothing here asks Strip
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.disputes.models import Dispute
@@ -23,6 +24,7 @@ from gateway.processor.lists import Listed, Window, is_live
 from gateway.processor.types import StripeMovement
 from gateway.reconciliation import discrepancies
 from gateway.reconciliation.compare import Difference
+from gateway.reconciliation.coverage import has_compared
 from gateway.reconciliation.models import Kind
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
@@ -30,6 +32,8 @@ from gateway.settings import settings
 JOB = "balance"
 # Ended days are read again for so long: Stripe may write a line late.
 LOOK_BACK = timedelta(days=3)
+FARTHEST = timedelta(days=60)  # of days that were missed, as many are read
+NOT_GIVEN = (RefundStatus.FAILED, RefundStatus.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -41,29 +45,52 @@ class Known:
     kind: Kind  # what it is called if that differs
 
 
-def window(claimed: Claim[Run]) -> tuple[Window, str | None]:
-    """The days to read, UTC, up to the last midnight; and how far they have been."""
-    params = claimed.row.params or {}
-    midnight = claimed.row.created_at.astimezone(UTC).replace(
-        hour=0, minute=0, second=0, microsecond=0
-    )
-    return Window(midnight - LOOK_BACK, midnight), params.get("cursor")
+def place(claimed: Claim[Run]) -> tuple[Window, str | None] | None:
+    """The days to read, and how far they have been. None before the first step."""
+    params = claimed.row.params
+    return (_days(params), params["cursor"]) if params else None
+
+
+def _days(params: dict[str, Any]) -> Window:
+    return Window(*(datetime.fromisoformat(params[name]) for name in ("since", "until")))
 
 
 def advance(tx: Session, run: Run, page: Listed[StripeMovement] | None) -> bool:
     """Add a page up, and end after the last. True when the run has ended."""
-    if page is None:
-        return False
-    params = run.params or {"livemode": is_live(), "sums": {}}
-    run.params = params  # the mode is told to what is brought up
-    sums = _added(params["sums"], _compared(tx, run, page.items))
+    if not run.params:
+        _begin(tx, run)
+    elif page is not None:
+        _add(tx, run, run.params, page)
+    return run.status != RunStatus.PENDING
+
+
+def _begin(tx: Session, run: Run) -> None:
+    """From some days before those that were added up last, so that none is left out."""
+    midnight = run.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = tx.scalar(select(func.max(Run.covers_until)).where(has_compared(JOB)))
+    since = max(min(midnight, last or midnight) - LOOK_BACK, midnight - FARTHEST)
+    run.params = {
+        "since": since.isoformat(),
+        "until": midnight.isoformat(),
+        "livemode": is_live(),
+        "sums": {},
+        "cursor": None,
+    }
+    run.due_at = now(tx)
+
+
+def _add(tx: Session, run: Run, params: dict[str, Any], page: Listed[StripeMovement]) -> None:
+    since, until = _days(params)
+    lines = [line for line in page.items if since <= line.created_at < until]
+    # Into a copy: a change inside what is stored would not be seen.
+    sums = _added(deepcopy(params["sums"]), _compared(tx, run, lines))
     run.params = params | {"sums": sums, "cursor": page.cursor}
-    run.done += len(page.items)
+    run.done += len(lines)
     run.due_at = now(tx)
     crashpoint("balance page added")
     if page.cursor is None:
-        run.finish(tx, RunStatus.SUCCEEDED, total=run.done)
-    return run.status != RunStatus.PENDING
+        days = {"covers_since": since, "covers_until": until}
+        run.finish(tx, RunStatus.SUCCEEDED, total=run.done, **days)
 
 
 def _compared(
@@ -80,10 +107,12 @@ def _compared(
         if known is None and settings().stripe_shared:
             continue
         found.append((line, known.amount if known is not None else 0))
-        if known is None or known.amount != _theirs(line):
+        if known is None or (known.amount, known.payment.currency) != _theirs(line):
             _differs(tx, run, line, known)
-        elif line.source_id is not None:
-            equal.append(line.source_id)
+        else:
+            equal.append(line.id)
+            if line.of == "charge" and line.intent_id is not None:
+                equal.append(line.intent_id)
     discrepancies.agree(tx, run, equal)
     return found
 
@@ -93,12 +122,13 @@ def _known(tx: Session, line: StripeMovement) -> Known | None:
         payment = tx.scalar(select(Payment).filter_by(stripe_intent_id=line.intent_id))
         if payment is None:
             return None
-        return Known(payment, payment.amount_captured, Kind.AMOUNT_DIFFERS)
+        taken = payment.amount_captured
+        return Known(payment, taken if line.amount >= 0 else -taken, Kind.AMOUNT_DIFFERS)
     if line.of == "refund":
         refund = tx.scalar(select(Refund).filter_by(stripe_refund_id=line.source_id))
         if refund is None:
             return None
-        came_back = line.amount > 0 and refund.status == RefundStatus.FAILED
+        came_back = line.amount > 0 and refund.status in NOT_GIVEN
         amount = refund.amount if came_back else -refund.amount
         payment = tx.get_one(Payment, refund.payment_id)
         return Known(payment, amount, Kind.REFUND_SUM_DIFFERS)
@@ -109,20 +139,29 @@ def _known(tx: Session, line: StripeMovement) -> Known | None:
     return Known(tx.get_one(Payment, dispute.payment_id), amount, Kind.AMOUNT_DIFFERS)
 
 
-def _theirs(line: StripeMovement) -> int:
+def _theirs(line: StripeMovement) -> tuple[int, str]:
     """In the currency of what it is about: Stripe may settle in another."""
-    return line.source_amount if line.amount >= 0 else -line.source_amount
+    signed = line.source_amount if line.amount >= 0 else -line.source_amount
+    return signed, line.source_currency
 
 
 def _differs(tx: Session, run: Run, line: StripeMovement, known: Known | None) -> None:
-    theirs = {"type": line.type, "amount": _theirs(line), "currency": line.source_currency}
-    ours = {"amount": known.amount} if known is not None else None
-    what = f"Stripe's balance has {theirs['amount']} {line.source_currency} for {line.source_id}"
+    """What is about a payment of ours is called by the line, which nobody else looks at. Of money
+    that belongs to nobody here, somebody is told once: the hourly run says what became of it.
+    """
+    if known is None and line.intent_id and discrepancies.told_of(tx, line.intent_id):
+        return
+    amount, currency = _theirs(line)
+    theirs = {"type": line.type, "amount": amount, "currency": currency}
+    ours = {"amount": known.amount, "currency": known.payment.currency} if known else None
+    what = f"Stripe's balance has {amount} {currency} for {line.source_id}"
     if known is not None:
-        kind, words = known.kind, f"{what}, here it comes to {known.amount}."
+        kind = known.kind
+        words = f"{what}, here it comes to {known.amount} {known.payment.currency}."
     else:
         kind, words = Kind.MISSING_HERE, f"{what}, of which nothing is known here."
-    subject = line.intent_id if known is None and line.of == "charge" else line.source_id
+    # As the hourly run calls money that belongs to nobody here.
+    subject = line.intent_id if known is None and line.of == "charge" else None
     difference = Difference(kind, subject or line.id, ours, theirs, words)
     discrepancies.bring_up(tx, run, difference, payment=known.payment if known else None)
 
@@ -140,7 +179,7 @@ def _added(
             line.type, {"count": 0, "theirs": 0, "ours": None, "fee": 0}
         )
         row["count"] += 1
-        row["theirs"] += _theirs(line) if line.of is not None else line.amount
+        row["theirs"] += _theirs(line)[0] if line.of is not None else line.amount
         row["fee"] += line.fee
         if ours is not None:
             row["ours"] = (row["ours"] or 0) + ours

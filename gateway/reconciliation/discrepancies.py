@@ -3,6 +3,8 @@ has seen to it. What was seen to is not brought up again while both sides stay a
 """
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -40,18 +42,19 @@ def note(
     `judged` are the subjects that were looked at. Called with the payment held.
     """
     left = {(each.kind, each.subject): each for each in after}
-    rows = select(Discrepancy).where(IS_OPEN, Discrepancy.subject.in_(list(judged)))
-    known = {(Kind(row.kind), row.subject): row for row in tx.scalars(held(rows))}
-    for each in before:
-        if (each.kind, each.subject) not in left | known:
+    known = _newest(tx, judged)
+    opened = {place: row for place, row in known.items() if row.status == S.OPEN}
+    mended = {(each.kind, each.subject): each for each in before}
+    for place, each in mended.items():
+        if place not in left | opened:
             row = _start(tx, run, each, payment=payment)
             if row is not None:
                 _fix(tx, row, run, MENDED)
     for place, row in known.items():
-        if place not in left:
-            _fix(tx, row, run, GONE)
+        if place not in left and (place in opened or place not in mended):
+            _agreed(tx, run, row)
     for place, each in left.items():
-        if place not in known:
+        if place not in opened:
             bring_up(tx, run, each, payment=payment)
 
 
@@ -62,16 +65,31 @@ def bring_up(
     same = select(Discrepancy).filter_by(kind=difference.kind, subject=difference.subject)
     latest = tx.scalar(same.order_by(Discrepancy.id.desc()).limit(1))
     if latest is not None:
-        unchanged = (latest.ours, latest.theirs) == (difference.ours, difference.theirs)
+        unchanged = _alike(latest.ours, difference.ours) and _alike(
+            latest.theirs, difference.theirs
+        )
         if latest.status == S.OPEN or (latest.status == S.RESOLVED and unchanged):
             return
     _start(tx, run, difference, payment=payment)
 
 
-def names(tx: Session, run: Run, payment: Payment) -> bool:
-    """Whether this run has found something about it."""
-    mine = select(Discrepancy.id).filter_by(run_id=run.id, payment_id=payment.id).limit(1)
-    return tx.scalar(mine) is not None
+def _alike(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
+    """As far as both tell: the hourly run and the balance know different things of one charge."""
+    if before is None or now is None:
+        return before is now
+    return all(before[name] == now[name] for name in before.keys() & now.keys())
+
+
+def names(tx: Session, payment: Payment, since: datetime) -> bool:
+    """Whether a run has found something about it since then."""
+    later = select(Discrepancy.id).where(Discrepancy.created_at >= since)
+    return tx.scalar(later.filter_by(payment_id=payment.id).limit(1)) is not None
+
+
+def told_of(tx: Session, intent_id: str) -> bool:
+    """Whether somebody was told of money that came by this, and belongs to no payment here."""
+    rows = select(Discrepancy.id).where(Discrepancy.kind.in_((Kind.DUPLICATE, Kind.MISSING_HERE)))
+    return tx.scalar(rows.filter_by(subject=intent_id).limit(1)) is not None
 
 
 def known_otherwise(tx: Session, run: Run, difference: Difference, payment: Payment) -> None:
@@ -83,8 +101,28 @@ def known_otherwise(tx: Session, run: Run, difference: Difference, payment: Paym
 
 def agree(tx: Session, run: Run, subjects: Iterable[str]) -> None:
     """About these nothing differs any more."""
-    rows = select(Discrepancy).where(IS_OPEN, Discrepancy.subject.in_(list(subjects)))
-    for row in tx.scalars(held(rows)):
+    for row in _newest(tx, subjects).values():
+        _agreed(tx, run, row)
+
+
+def _newest(tx: Session, subjects: Iterable[str]) -> dict[tuple[Kind, str], Discrepancy]:
+    rows = select(Discrepancy).where(Discrepancy.subject.in_(list(subjects)))
+    found = tx.scalars(held(rows.order_by(Discrepancy.id)))
+    return {(Kind(row.kind), row.subject): row for row in found}
+
+
+def _agreed(tx: Session, run: Run, row: Discrepancy) -> None:
+    """What somebody has resolved stays as it was resolved. Beside it a row is put that says it is
+    over, so that the same, should it come again, is new.
+    """
+    if row.status == S.RESOLVED:
+        difference = Difference(Kind(row.kind), row.subject, row.ours, row.theirs, row.reason)
+        payment = tx.get(Payment, row.payment_id) if row.payment_id is not None else None
+        again = _start(tx, run, difference, payment=payment)
+        if again is None:
+            return
+        row = again
+    if row.status == S.OPEN:
         _fix(tx, row, run, GONE)
 
 

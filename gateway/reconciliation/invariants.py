@@ -42,7 +42,9 @@ INVARIANTS: dict[str, str] = {
             AND (c.events ? '*' OR c.events ? e.type) AND c.created_at <= e.created_at
         WHERE e.position IS NOT NULL AND e.created_at > gateway_now() - interval '20 hours'
             AND NOT EXISTS (SELECT FROM callback_deliveries d
-                WHERE d.event_id = e.id AND d.endpoint_id = c.id)""",
+                WHERE d.event_id = e.id AND d.endpoint_id = c.id)
+            AND NOT EXISTS (SELECT FROM events u WHERE u.subject_id = c.id
+                AND u.type = 'endpoint.updated' AND u.created_at >= e.created_at)""",
     "a payment has its order's amount, currency and merchant": """
         SELECT p.id FROM payments p JOIN orders o ON o.id = p.order_id
         WHERE (p.amount, p.currency, p.merchant_id, p.livemode)

@@ -19,9 +19,9 @@ from gateway.kernel.due import claim
 from gateway.payments import service as payments
 from gateway.payments.models import ENDED, Payment, PaymentStatus
 from gateway.processor.types import CheckoutSession, Refused, StripeDispute
-from gateway.reconciliation import discrepancies, service
+from gateway.reconciliation import discrepancies, service, subjects
 from gateway.reconciliation.compare import HAS_MONEY, Difference, differences, is_partial
-from gateway.reconciliation.models import Discrepancy, Kind, RunSubject
+from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind, RunSubject
 from gateway.reconciliation.service import Place
 from gateway.refunds.models import Refund
 from gateway.settlement import apply as settlement
@@ -48,7 +48,7 @@ def sort_out(tx: Session, sessions: Iterable[CheckoutSession]) -> Sorted:
     page = list(sessions)
     ours = _payments_of(tx, page)
     refunds = _refunds_of(tx, ours.values())
-    brought_up = _with_open_discrepancy(tx, ours.values())
+    brought_up = _brought_up(tx, ours.values())
     found = Sorted([], [], [])
     for session in page:
         payment = ours.get(session.id) or ours.get(session.payment_id or "")
@@ -78,10 +78,11 @@ def _refunds_of(tx: Session, rows: Iterable[Payment]) -> dict[str | None, str]:
     return dict(tx.execute(mine).all()) if ids else {}
 
 
-def _with_open_discrepancy(tx: Session, rows: Iterable[Payment]) -> set[str | None]:
+def _brought_up(tx: Session, rows: Iterable[Payment]) -> set[str | None]:
+    """Of which a row is open, or was resolved: that both sides agree again is worth a row too."""
     ids = {row.id for row in rows}
     mine = select(Discrepancy.payment_id).where(
-        discrepancies.IS_OPEN, Discrepancy.payment_id.in_(ids)
+        Discrepancy.status != DiscrepancyStatus.FIXED, Discrepancy.payment_id.in_(ids)
     )
     return set(tx.scalars(mine))
 
@@ -108,7 +109,7 @@ def tick_off(tx: Session, at: Place, equal: list[str]) -> None:
     """Stripe has answered about these, and there was nothing new."""
     if not equal:
         return
-    service.answered(tx, at.run, RunSubject.payment_id.in_(equal))
+    subjects.answered(tx, at.run, RunSubject.payment_id.in_(equal))
     if at.dry:
         return
     unheard = or_(Payment.checked_at.is_(None), Payment.checked_at < at.at)
@@ -136,16 +137,15 @@ def believe(tx: Session, at: Place, payment_id: str, session: CheckoutSession) -
         return False
     owed = payment.due_at is not None and payment.due_at <= now(tx) and not payment.polled
     before = differences(payment, session, _disputes_of(tx, payment))
+    # What was due anyway was on its way, and has not been missed.
+    missed = () if owed else before
     if at.dry:
-        at.found.extend(before)
-    else:
-        is_ending = not _apply(tx, at, payment, session) and payment.status not in ENDED
+        service.tell(tx, at, missed)
+    elif _apply(tx, at, payment, session) or payment.status in ENDED:
         after = differences(payment, session, _disputes_of(tx, payment))
         judged = {payment_id, *(each.id for each in _reported(session))}
-        # What was due anyway was on its way, and has not been missed; nor is what is being ended.
-        missed, left = (() if owed else before), (() if is_ending else after)
-        discrepancies.note(tx, at.run, payment, judged=judged, before=missed, after=left)
-    service.answered(tx, at.run, RunSubject.payment_id == payment_id)
+        discrepancies.note(tx, at.run, payment, judged=judged, before=missed, after=after)
+    subjects.answered(tx, at.run, RunSubject.payment_id == payment_id)
     crashpoint("reconcile believed")
     return True
 
@@ -155,8 +155,11 @@ def _reported(session: CheckoutSession) -> tuple[StripeDispute, ...]:
 
 
 def _is_busy(tx: Session, at: Place, payment: Payment) -> bool:
+    """Somebody asks about it, has asked, or there is news that may be later than our question."""
     asked = payment.leased_until is not None and payment.leased_until > now(tx)
-    return asked or (payment.checked_at is not None and payment.checked_at > at.at)
+    heard = payment.checked_at is not None and payment.checked_at > at.at
+    due = payment.due_at is not None and at.at < payment.due_at <= now(tx)
+    return asked or heard or (due and not payment.polled)
 
 
 def _apply(tx: Session, at: Place, payment: Payment, session: CheckoutSession) -> bool:
@@ -188,7 +191,7 @@ def denied(tx: Session, at: Place, payment_id: str, refusal: Refused) -> None:
     words = f"Stripe denies the session of this payment: {refusal.message}"
     missing = Difference(Kind.MISSING_THERE, payment.id, ours, None, words)
     if at.dry:
-        at.found.append(missing)
+        service.tell(tx, at, [missing])
     else:
         discrepancies.bring_up(tx, at.run, missing, payment=payment)
-    service.answered(tx, at.run, RunSubject.payment_id == payment_id)
+    subjects.answered(tx, at.run, RunSubject.payment_id == payment_id)

@@ -1,7 +1,5 @@
 """What runs have come to, for who reads it. Writes nothing."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +10,11 @@ from gateway.kernel.db import now
 from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
-from gateway.kernel.runs import Run
+from gateway.kernel.runs import Run, RunStatus
 from gateway.payments.models import Payment
 from gateway.processor.lists import is_live
-from gateway.reconciliation import service
+from gateway.reconciliation import books, service
+from gateway.reconciliation.coverage import Stretch, covered, stretches
 from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 
 S = DiscrepancyStatus
@@ -23,15 +22,6 @@ COLUMNS = (
     *("id", "status", "kind", "payment_id", "subject", "reason", "run_id"),
     *("created_at", "handled_at", "handled_by", "how", "livemode"),
 )
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A part of time, and whether everything of it was compared."""
-
-    since: datetime
-    until: datetime
-    covered: bool
 
 
 def runs_of(tx: Session, caller: Caller, query: dict[str, Any]) -> Page:
@@ -112,26 +102,22 @@ def coverage(tx: Session) -> list[Stretch]:
     first = tx.scalar(select(func.min(Payment.created_at)).filter_by(livemode=is_live()))
     if first is None:
         return []
-    runs = select(Run.covers_since, Run.covers_until).where(
-        Run.job == service.JOB, Run.covers_until.is_not(None)
-    )
-    return stretches(tx.execute(runs.order_by(Run.covers_since)).all(), first, now(tx))
+    return stretches(covered(tx, service.JOB, after=first), first, now(tx))
 
 
-def stretches(windows: Iterable[Any], first: datetime, last: datetime) -> list[Stretch]:
-    """`windows` are pairs of since and until, by since; they may overlap."""
-    found: list[Stretch] = []
-    at = first
-    for since, until in windows:
-        if until <= at or since >= last:
-            continue
-        if since > at:
-            found.append(Stretch(at, since, covered=False))
-            at = since
-        if found and found[-1].covered:
-            at = found.pop().since
-        found.append(Stretch(at, min(until, last), covered=True))
-        at = min(until, last)
-    if at < last:
-        found.append(Stretch(at, last, covered=False))
-    return found
+def balance(tx: Session) -> dict[str, Any] | None:
+    """What the last run that has added the days up came to: a row for each day, currency and type,
+    in minor units. None if there was none.
+    """
+    done = select(Run).filter_by(job=books.JOB).where(Run.status == RunStatus.SUCCEEDED)
+    run = tx.scalar(done.order_by(Run.created_at.desc()).limit(1))
+    if run is None or not run.params:
+        return None
+    days = [
+        {"day": day, "currency": currency, "type": type, **sums}
+        for day, currencies in sorted(run.params["sums"].items())
+        for currency, types in sorted(currencies.items())
+        for type, sums in sorted(types.items())
+    ]
+    window = {"since": run.covers_since, "until": run.covers_until}
+    return {"run": run.id, **window, "finished_at": run.finished_at, "days": days}

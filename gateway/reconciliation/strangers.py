@@ -21,10 +21,10 @@ from gateway.processor.types import (
     StripeNews,
     StripeRefund,
 )
-from gateway.reconciliation import discrepancies
+from gateway.reconciliation import discrepancies, service, subjects
 from gateway.reconciliation.compare import Difference, keeps_money
-from gateway.reconciliation.models import Kind
-from gateway.reconciliation.service import Place, add_subjects
+from gateway.reconciliation.models import Discrepancy, Kind
+from gateway.reconciliation.service import Place
 from gateway.refunds.models import Refund
 from gateway.settings import settings
 from gateway.settlement.movements import DISPUTE_FROM_STRIPE
@@ -50,7 +50,7 @@ def sessions(
                 else f"Payment {payment.id} has a second page that can be paid: expire {subject}."
             )
             _bring_up(tx, at, Kind.DUPLICATE, subject, _figures(session), words, payment)
-        elif session.status != "open":
+        if session.status != "open":
             over.append(session.id)
     _agree(tx, at, over)
 
@@ -65,7 +65,7 @@ def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
         if not keeps_money(each):
             continue
         if named is not None and named.stripe_intent_id is None:
-            add_subjects(tx, at.run, {named.id})
+            subjects.add(tx, at.run, {named.id})
         elif named is not None:
             words = f"Stripe has money for payment {named.id} a second time: give {each.id} back."
             _bring_up(tx, at, Kind.DUPLICATE, each.id, _of_intent(each), words, named)
@@ -81,8 +81,15 @@ def refunds(tx: Session, at: Place, found: Iterable[StripeRefund]) -> None:
         Refund.stripe_refund_id.in_([each.id for each in page])
     )
     known = dict(tx.execute(rows).all())
-    changed = [r for r in page if known.get(r.id) != REFUND_FROM_STRIPE.get(r.status)]
+    changed = [r for r in page if known.get(r.id, "") != REFUND_FROM_STRIPE.get(r.status)]
     _ask_about(tx, at, changed)
+
+
+def given_back(tx: Session, found: Iterable[StripeRefund]) -> list[str]:
+    """Intents of nobody here of which somebody was told, and of which something went back."""
+    of = {each.intent_id for each in found if each.intent_id}
+    rows = select(Discrepancy.subject).where(discrepancies.IS_OPEN, Discrepancy.subject.in_(of))
+    return list(tx.scalars(rows.distinct()))
 
 
 def disputes(tx: Session, at: Place, found: Iterable[StripeDispute]) -> None:
@@ -108,8 +115,8 @@ def events(tx: Session, at: Place, found: Iterable[StripeNews]) -> None:
             continue
         payment = tx.get_one(Payment, fetched.payment_id)
         if not fetched.known:
-            add_subjects(tx, at.run, {payment.id})
-        elif not discrepancies.names(tx, at.run, payment):
+            subjects.add(tx, at.run, {payment.id})
+        elif not discrepancies.names(tx, payment, news.created_at or at.at):
             words = f"Stripe's {news.type} of {news.created_at:%Y-%m-%d %H:%M} UTC never came."
             event = Difference(Kind.MISSING_HERE, news.id, None, {"status": news.type}, words)
             discrepancies.known_otherwise(tx, at.run, event, payment)
@@ -121,7 +128,7 @@ def _is_missed(news: StripeNews, at: Place) -> bool:
 
 def _ask_about(tx: Session, at: Place, changed: list[Any]) -> None:
     known = _by_intent(tx, [each.intent_id for each in changed if each.intent_id])
-    add_subjects(tx, at.run, set(known.values()))
+    subjects.add(tx, at.run, set(known.values()))
 
 
 def _by_intent(tx: Session, intent_ids: list[str]) -> dict[str | None, str]:
@@ -140,7 +147,7 @@ def _bring_up(
 ) -> None:
     difference = Difference(kind, subject, None, theirs, words)
     if at.dry:
-        at.found.append(difference)
+        service.tell(tx, at, [difference])
     else:
         discrepancies.bring_up(tx, at.run, difference, payment=payment)
 

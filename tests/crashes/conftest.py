@@ -38,6 +38,7 @@ def flask_client() -> Any:
 
 @pytest.fixture
 def stage(
+    request: pytest.FixtureRequest,
     servers: Any,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -48,6 +49,7 @@ def stage(
     with superuser(servers.postgres, name) as cursor:
         cursor.execute("SET session_replication_role = replica")  # no trigger, no foreign key
         made = Stage(cursor, flask_client, receiver)
+        made.every_place = request.config.getoption("--every-place")
         monkeypatch.setattr("workers.app.log", Ears(made.faults))
         arm(made.points)
         yield made

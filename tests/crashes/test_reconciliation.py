@@ -9,10 +9,11 @@ from . import outcome
 from .stage import stands_still
 
 DAY = 86400
-# In the first minutes of an hour, and of a day: what a sweep waits does not reach the next.
+# In the first minutes of an hour, and of a day: what a sweep waits does not reach the next. Of the
+# one after the next, so that what is a few minutes old is so at whatever time of day this is run.
 TO_THE_START = """
     UPDATE clock SET offset_seconds = offset_seconds
-        + :period - extract(epoch FROM gateway_now())::bigint % :period + 60"""
+        + 2 * :period - extract(epoch FROM gateway_now())::bigint % :period + 60"""
 NOT_YET = "UPDATE payments SET due_at = gateway_now() + interval '10 minutes'"
 
 

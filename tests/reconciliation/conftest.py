@@ -90,16 +90,18 @@ class Books:
         self.stripe.lever("POST", "clock", advance_s=seconds)
         self.move(seconds)
 
-    def reconcile(self, job: str = "reconcile", *, seconds: int = 60, **params: Any) -> Found:
+    def reconcile(
+        self, job: str = "reconcile", *, seconds: int = 60, step: int = 1, **params: Any
+    ) -> Found:
         """Until the run has ended, or so many seconds of the clock are over."""
         with transaction(actor="test:run") as tx:
             run_id = runs.start(tx, job, params=params).id
-        for _ in range(seconds):
+        for _ in range(0, seconds, step):
             self.drain()
             found = self.found(run_id)
             if found.run.status != RunStatus.PENDING:
                 return found
-            self.move(1)
+            self.move(step)
         raise AssertionError(f"{job} did not come to its end: {found.run.params}")
 
     def found(self, run_id: str) -> Found:

@@ -1,6 +1,10 @@
 """Stripe's balance beside our books: every line of it has its row here, and the sums are equal."""
 
+import json
+import re
+
 from .conftest import DAY
+from .test_report import typed
 
 
 def sums(found):
@@ -21,6 +25,7 @@ def test_the_days_that_are_over_are_added_up_by_currency_and_type(books):
     books.call("POST", f"payments/{paid[0]}/refunds", {"amount": 500})
     books.drain()
     books.later(DAY)
+    assert "Nothing was added up yet" in typed("balance").output
 
     found = books.reconcile("balance")
 
@@ -31,12 +36,18 @@ def test_the_days_that_are_over_are_added_up_by_currency_and_type(books):
         ("EUR", "refund"): (-500, -500),
         ("JPY", "charge"): (3000, 3000),
     }
+    shown = typed("balance").output
+    assert re.match(r"(\d{4}-\d\d-\d\d 00:00) to (?!\1)\d{4}-\d\d-\d\d 00:00, added up at", shown)
+    assert re.search(r"EUR  charge +3  Stripe +5997  here +5997  fees +\d+", shown)
+    told = json.loads(typed("balance", "--json").output)
+    assert (told["run"], len(told["days"])) == (found.run.id, 3)
 
 
 def test_a_day_that_is_not_over_is_left_for_tomorrow(books):
     books.paid(1)
 
     assert books.reconcile("balance").run.params["sums"] == {}
+    assert "no lines" in typed("balance").output
 
 
 def test_a_line_that_differs_is_brought_up_and_closed_when_it_does_not(books, superuser):
@@ -48,7 +59,7 @@ def test_a_line_that_differs_is_brought_up_and_closed_when_it_does_not(books, su
 
     (row,) = found.rows
     assert (row.kind, row.payment_id, row.status) == ("amount_differs", first, "open")
-    assert (row.ours, row.theirs["amount"]) == ({"amount": 1}, 1999)
+    assert (row.ours, row.theirs["amount"]) == ({"amount": 1, "currency": "EUR"}, 1999)
     assert sums(found)["EUR", "charge"] == (2 * 1999, 2000)
 
     superuser.execute("UPDATE payments SET amount_captured = 1999 WHERE id = %s", (first,))

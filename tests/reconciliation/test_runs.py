@@ -84,6 +84,18 @@ def test_an_old_payment_that_is_not_at_an_end_is_asked_about_by_itself(books):
     assert found.run.done == found.run.total == 1
 
 
+def test_many_that_are_open_for_some_hours_are_read_by_the_page(books):
+    ids = books.open(12)
+    books.later(5 * HOUR)
+    books.reconcile()
+    books.later(3 * HOUR)
+
+    read = books.reconcile().run.params["read"]
+
+    assert (read["sessions"], read["intents"], read["singles"]) == (12, 0, 0)
+    assert books.status(ids) == {"requires_action"}
+
+
 def test_a_window_of_the_past_is_read_alone(books):
     books.paid(2)
     books.later(5 * HOUR)
@@ -159,7 +171,7 @@ def test_a_run_that_dies_after_a_page_reads_it_again_and_names_each_once(books):
 
 def test_a_stripe_that_is_asked_too_often_is_left_in_peace_by_all(books, sql):
     books.open(1)
-    books.stripe.faults(rate_limit_per_s=1)
+    books.stripe.faults(rate_limit_per_s=0.01)
     books.stripe.get("events")
     try:
         app.tasks["payments.refresh"](str(sql("UPDATE payments SET due_at = now() RETURNING id")))
