@@ -80,6 +80,7 @@ PLANTED: dict[str, list[Plant]] = {
         lambda it: it.sides["ours"].heard["ours-2"].got.pop("evt_2"),
         lambda it: setattr(it.sides["ours"].heard["ours-1"].got["evt_3"], "accepted", 0),
         lambda it: it.sides["ours"].unsent.append({"id": "wd_1", "status": "exhausted"}),
+        lambda it: setattr(it.sides["ours"].heard["ours-2"], "types", ("payment.succeeded",)),
         lambda it: it.sides["ours"].heard["ours-1"].got.update(evt_99=a_stray()),
     ],
     "signatures": [lambda it: it.sides["ours"].heard["ours-1"].wrong.append("evt_1: no match")],

@@ -5,6 +5,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -13,8 +14,9 @@ from gateway.dev.torture.network import Network
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        while data := self.request.recv(65536):
-            self.request.sendall(data)
+        with suppress(ConnectionError):  # some of them are to be broken off
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
 
 
 class Server(socketserver.ThreadingTCPServer):

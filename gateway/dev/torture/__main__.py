@@ -8,8 +8,10 @@ its own and removes them.
 import argparse
 import random
 import sys
+from collections.abc import Callable, Iterable
 
 from gateway.dev.torture.schedule import WEIGHTS
+from gateway.dev.torture.stories import NAMES
 
 ABOUT = """\
 The whole gateway runs under load while processes are killed, the network fails and Stripe loses
@@ -55,8 +57,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--payments", type=_count, metavar="N", help="how many to begin (300)")
     parser.add_argument("--faults", type=_count, metavar="N", help="how many to bring about (60)")
+    kinds, stories = _some_of(WEIGHTS), _some_of(NAMES)
     parser.add_argument(
-        "--kinds", type=_kinds, default=(), metavar="KIND,...", help="faults of these kinds only"
+        "--kinds", type=kinds, default=(), metavar="KIND,...", help="faults of these kinds only"
+    )
+    parser.add_argument(
+        "--stories", type=stories, default=(), metavar="STORY,...", help="these shoppers only"
     )
     parser.add_argument("--seed", type=int, help="the same number repeats what came by chance")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
@@ -83,19 +89,23 @@ def _refuse_mixtures(parser: argparse.ArgumentParser, options: argparse.Namespac
         parser.error("--mutants has its own --payments, --faults and --seed, and no --permutations")
     if not options.mutants and options.only is not None:
         parser.error("--only goes with --mutants")
-    if options.kinds and (options.mutants or options.permutations):
-        parser.error("--kinds has no meaning with --mutants or --permutations")
+    if (options.kinds or options.stories) and (options.mutants or options.permutations):
+        parser.error("--kinds and --stories have no meaning with --mutants or --permutations")
     if options.permutations and (options.payments, options.faults) != (None, None):
         parser.error("--payments and --faults have no meaning with --permutations")
     if not options.permutations and (options.scenario, options.limit) != (None, None):
         parser.error("--scenario and --limit go with --permutations")
 
 
-def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(text.split(","))
-    if strange := {*kinds} - {*WEIGHTS}:
-        raise argparse.ArgumentTypeError(f"no {', '.join(strange)}; there are {', '.join(WEIGHTS)}")
-    return kinds
+def _some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    def some(text: str) -> tuple[str, ...]:
+        named = tuple(text.split(","))
+        if strange := {*named} - {*known}:
+            words = f"no {', '.join(sorted(strange))}; there are {', '.join(known)}"
+            raise argparse.ArgumentTypeError(words)
+        return named
+
+    return some
 
 
 def _count(text: str) -> int:

@@ -26,6 +26,13 @@ class Heard:
     since: int
     got: dict[str, Got]
     wrong: list[str] = field(default_factory=list)
+    types: tuple[str, ...] = ("*",)
+
+    def may_get(self, event: Resource) -> bool:
+        return "*" in self.types or event["type"] in self.types
+
+    def is_owed(self, event: Resource) -> bool:
+        return self.may_get(event) and bool(event["sequence"] > self.since)
 
 
 @dataclass
@@ -83,7 +90,7 @@ def gather(
         for receiver in receivers.values():
             if receiver.name.startswith(name):
                 since = _born(facts.sides[name].events, receiver.name)
-                heard = Heard(since, receiver.got, receiver.wrong)
+                heard = Heard(since, receiver.got, receiver.wrong, receiver.types)
                 facts.sides[name].heard[receiver.name] = heard
     ours, theirs = facts.sides["ours"], facts.sides["theirs"]
     facts.peeks = [*_peek(shops["theirs"].client, ours), *_peek(shops["ours"].client, theirs)]

@@ -103,8 +103,9 @@ def copy_of(folder: Path) -> Path:
 def torture(root: Path, mutant: Mutant, seed: int) -> dict[str, Any]:
     """What a run of the copy says of itself."""
     numbers = ("--payments", mutant.payments, "--faults", mutant.faults, "--seed", seed)
-    chosen = ("--kinds", mutant.kinds) if mutant.kinds else ()
-    command = [sys.executable, "-m", "gateway.dev.torture", *map(str, numbers), *chosen, "--json"]
+    chosen = [("--kinds", mutant.kinds), ("--stories", mutant.stories)]
+    some = [word for option in chosen if option[1] for word in option]
+    command = [sys.executable, "-m", "gateway.dev.torture", *map(str, numbers), *some, "--json"]
     place = {"PYTHONPATH": str(root), "GATEWAY_VAR": str(root / "var")}
     with subprocess.Popen(
         command, cwd=root, env=os.environ | place, stdout=subprocess.PIPE, text=True

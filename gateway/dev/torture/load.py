@@ -14,8 +14,8 @@ from random import Random
 from gateway.dev.torture.client import Flow
 from gateway.dev.torture.shoppers import Shop, Story, Telling
 
-THREADS, MOST_OPEN = 8, 500
-MOST_BEHIND = 100
+THREADS, MOST_OPEN = 8, 250  # more would only wait for each other, and ask meanwhile
+LEAST_BEHIND, MOST_BEHIND = 100, 0.25  # of all, before the faults wait
 IDLE_SECONDS = 0.02
 
 
@@ -56,7 +56,8 @@ class Load:
 
     def behind(self) -> bool:
         """Whether many more were to begin by now: they wait until others have ended."""
-        return self.progress() * len(self.stories) - self.begun > MOST_BEHIND
+        most = max(LEAST_BEHIND, MOST_BEHIND * len(self.stories))
+        return self.progress() * len(self.stories) - self.begun > most
 
     def left(self) -> list[str]:
         with self._lock:

@@ -40,6 +40,7 @@ class Mutant:
     faults: int
     seed: int = 7
     kinds: str = ""  # of faults, with commas; all of them if empty
+    stories: str = ""  # of shoppers, likewise
     tries: int = 1
 
     def plant(self, root: Path) -> None:
@@ -207,8 +208,9 @@ NO_FENCING = Mutant(
     ),
     payments=100,
     faults=24,
-    seed=367,
+    seed=9,
     kinds="sleep",
+    stories="declined_first",
     tries=3,
 )
 

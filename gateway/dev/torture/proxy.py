@@ -71,7 +71,7 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.line.trouble == "none" and not self.held and self.other and self.other.transport:
-            self.other.transport.write(data)
+            self.other.write(data)
             return
         self.held += data
         if len(self.held) > UNREAD and self.transport:
@@ -98,11 +98,16 @@ class End(asyncio.Protocol):
     def _let_out(self, most: int) -> None:
         self.timer = None
         part, self.held = self.held[:most], self.held[most:]
-        if self.other and self.other.transport:
-            self.other.transport.write(bytes(part))
+        if self.other:
+            self.other.write(bytes(part))
         if self.transport and not self.transport.is_closing():
             self.transport.resume_reading()
         self.pass_on()
+
+    def write(self, data: bytes) -> None:
+        """Into the void if it has gone: asyncio would say so for each part."""
+        if self.transport and not self.transport.is_closing():
+            self.transport.write(data)
 
     def pause_writing(self) -> None:
         if self.other and self.other.transport and not self.other.transport.is_closing():

@@ -40,6 +40,7 @@ class Receiver:
 
     name: str
     random: Random
+    types: tuple[str, ...] = ("*",)  # of events that it is to hear of
     got: dict[str, Got] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)  # signatures, and bytes that changed
     latest: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by subject

@@ -135,8 +135,9 @@ def summary(result: Result) -> str:
     if result.logs:
         lines.append(f"The logs are in {result.logs}.")
     again = f"--payments {options.payments} --faults {options.faults} --seed {options.seed}"
-    if options.kinds:
-        again += f" --kinds {','.join(options.kinds)}"
+    for name in ("kinds", "stories"):
+        if some := getattr(options, name):
+            again += f" --{name} {','.join(some)}"
     return "\n".join([*lines, f"Again: ./run torture {again}"])
 
 

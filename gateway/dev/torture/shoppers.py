@@ -26,7 +26,7 @@ REFUSED = (
 )
 LOOK_SECONDS = 0.3  # between two looks at what was told
 FOREVER = float("inf")
-FIRST_ASK, LONGEST_GAP = 20, 100  # so many looks, and then the API is asked
+FIRST_ASK, LONGEST_GAP = 40, 200  # so many looks, and then the API is asked
 ENDS = ("succeeded", "failed", "expired", "cancelled", "refunded", "review")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "KWD")
 
