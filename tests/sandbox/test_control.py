@@ -68,9 +68,9 @@ def test_stripe_python_sees_the_errors_it_knows(sandbox: Server):
     sandbox.lever("PUT", "faults", {"error_before": 1})
     with pytest.raises(stripe.APIError):
         sandbox.create()
-    sandbox.lever("PUT", "faults", {"error_before": 0, "rate_limit_per_s": 1})
+    sandbox.lever("PUT", "faults", {"error_before": 0, "rate_limit_per_s": 0.01})
     with pytest.raises(stripe.RateLimitError, match="Too many") as limited:
-        [sandbox.create() for _ in range(4)]
+        [sandbox.create() for _ in range(2)]
 
     assert limited.value.error.code == "rate_limit"
 

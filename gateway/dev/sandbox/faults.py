@@ -3,6 +3,7 @@
 Chances are drawn from one seeded generator. This module only decides; others act on it.
 """
 
+import math
 import random
 import threading
 import time
@@ -22,15 +23,15 @@ class Settings:
     error_before: float = 0.0
     error_after: float = 0.0
     timeout_after: float = 0.0
-    rate_limit_per_s: int = 0
+    rate_limit_per_s: float = 0.0
     latency_ms: float = 0.0
     page_coop: str = ""  # the hosted page's Cross-Origin-Opener-Policy
 
 
 _NAMES = frozenset(field.name for field in fields(Settings))
-_WHOLE = frozenset({"seed", "rate_limit_per_s"})
+_WHOLE = frozenset({"seed"})
 _CHOICES = {"page_coop": ("", "same-origin", "same-origin-allow-popups")}
-_RATES = _NAMES - _WHOLE - {"delay_webhooks_s", "latency_ms", *_CHOICES}
+_RATES = _NAMES - _WHOLE - {"delay_webhooks_s", "rate_limit_per_s", "latency_ms", *_CHOICES}
 
 
 class Faults:
@@ -42,8 +43,8 @@ class Faults:
         with store.transaction() as tx:
             self.settings = Settings(**(tx.setting("faults") or {}))
         self._random = random.Random(self.settings.seed)
-        self._second = 0
-        self._requests = 0
+        self._turns = math.inf  # how many requests the limit lets through now, at most a second's
+        self._counted_at = time.monotonic()
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Replace the given settings; ValueError names what is wrong with them."""
@@ -71,18 +72,22 @@ class Faults:
             return self._random.uniform(0, 2)
 
     def over_the_limit(self) -> bool:
+        """A token bucket: below one a second, one request passes, and the next much later."""
         limit = self.settings.rate_limit_per_s
         if not limit:
             return False
         with self._lock:
-            second = int(time.monotonic())
-            self._requests = self._requests + 1 if second == self._second else 1
-            self._second = second
-            return self._requests > limit
+            now = time.monotonic()
+            gained = (now - self._counted_at) * limit
+            self._turns, self._counted_at = min(max(1, limit), self._turns + gained), now
+            if self._turns < 1:
+                return True
+            self._turns -= 1
+            return False
 
     def _become(self, settings: Settings, *, reseed: bool) -> None:
         with self._lock:
-            self.settings = settings
+            self.settings, self._turns = settings, math.inf
             if reseed:
                 self._random = random.Random(settings.seed)
         with self._store.transaction() as tx:
