@@ -35,6 +35,7 @@ os.environ |= {
 }
 os.environ.pop("GATEWAY_RETRY_INTERVALS", None)
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from tests_support import Receiver, forget
@@ -53,19 +54,44 @@ from gateway.kernel.http import Caller
 from gateway.merchants import service as merchants
 from gateway.migrations.upgrade import migrate
 
+pytest_plugins = ("browsing",)
+
 
 class OneAtATime(LoadScopeScheduling):
-    """Journeys run in one test worker, one after the other: each starts a dozen processes, some on
-    ports of their own choice. (xdist's groups do not see the marks of this pytest.)
+    """Journeys run in one test worker, one after the other, and those in a browser in another: each
+    of the two starts a dozen processes once. A file that needs a browser stays together, too.
+    (xdist's groups do not see the marks of this pytest.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "journeys" if "tests/journeys/" in nodeid else nodeid
+        scopes = (
+            "tests/journeys/browser/",
+            "tests/journeys/",
+            "tests/openapi/test_page.py",
+            "tests/sandbox/test_comfort.py",
+        )
+        return next((scope for scope in scopes if scope in nodeid), nodeid)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "crash at each passing of each point, not at the first and the last only"
+    parser.addoption("--every-place", action="store_true", help=words)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAtATime:
     return OneAtATime(config, log)
+
+
+# What takes longest by itself comes first, so that no worker is left with it at the end.
+LONGEST = tuple(
+    f"tests/{name}"
+    for name in ("torture/test_run", "crashes/", "deploy/", "settlement/test_order", "inputs/")
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 TEMPLATE = "gateway_template"
@@ -156,16 +182,24 @@ def shop(new_shop: Callable[..., Shop]) -> Shop:
     return new_shop()
 
 
-@pytest.fixture
-def client(database: str) -> FlaskClient:
-    return create_app().test_client()
+@pytest.fixture(scope="session")
+def app() -> Flask:
+    """Made once, since it keeps nothing of a database; a test with settings of its own makes its
+    own.
+    """
+    return create_app()
 
 
 @pytest.fixture
-def web(database: str) -> Iterator[str]:
+def client(app: Flask, database: str) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def web(app: Flask, database: str) -> Iterator[str]:
     """The gateway at an address of its own, with the demo's merchant and key."""
     seed()
-    server = make_server("127.0.0.1", 0, create_app(), threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -190,8 +190,8 @@ def test_two_installations_take_turns(
 @pytest.mark.parametrize(
     ("arguments", "added"),
     [
-        ([], ["-n", "2"]),
-        (["-q", "tests/dev", "--no-header"], ["-n", "2"]),
+        ([], ["-n", "3"]),
+        (["-q", "tests/dev", "--no-header"], ["-n", "3"]),
         (["-n", "0"], []),
         (["-n4"], []),
         (["--numprocesses=4"], []),
@@ -199,7 +199,7 @@ def test_two_installations_take_turns(
         (["--pdb"], []),
     ],
 )
-def test_tests_run_on_two_processes_unless_the_arguments_choose(
+def test_tests_run_on_three_processes_unless_the_arguments_choose(
     run: ModuleType, arguments: list[str], added: list[str]
 ) -> None:
     assert run.parallel(arguments) == added

@@ -63,9 +63,11 @@ def strangers(api, revoked):
 
 
 def test_nobody_gets_in_without_a_key_and_its_secret(api, faults, revoked):
-    for route in api.guarded:
+    """All at one door: every route meets a quarter of the strangers, every stranger many routes."""
+    every = list(strangers(api, revoked))
+    for number, route in enumerate(api.guarded):
         path, body = api.standing_path(route), body_of(route)
-        for headers in strangers(api, revoked):
+        for headers in every[number % 4 :: 4]:
             answer = api.call(route.method, path, json=body, keys=headers)
             faults.check(f"{route} {str(headers)[:80]}", check_401, answer)
 

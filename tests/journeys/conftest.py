@@ -130,7 +130,7 @@ class Stack:
             return list(pool.map(work, items))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # what follows in this worker has the machine to itself
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """With servers of its own, which a journey may kill."""
     var: Path = tmp_path_factory.mktemp("stack")

@@ -31,7 +31,7 @@ ROUND = (
 )
 ROUNDS = 2
 STOP_SECONDS = 30
-CLIENTS, PAUSE_SECONDS = 3, 0.25
+CLIENTS, PAUSE_SECONDS = 3, 0.8
 
 
 class Client(threading.Thread):

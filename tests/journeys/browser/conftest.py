@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,31 +12,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Error,
-    Page,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from gateway.dev.walk import wait_for
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 KEY = "key_test_abc123"
-
-expect.set_options(timeout=15_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    gone = "Chromium is not installed (apt-get install chromium)"
     for item in items:
         if "journeys/browser/" in item.nodeid:
-            item.add_marker(pytest.mark.journey)
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason=gone))
+            for mark in (pytest.mark.journey, pytest.mark.browser):
+                item.add_marker(mark)
 
 
 SHOP = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8">
@@ -55,7 +41,7 @@ const hear = (name) => (what) => { window.calls.push([name, what]); };
 window.options = { ...given, onSuccess: hear("success"), onPending: hear("pending"),
   onFailure: hear("failure"), onClose: hear("close"), onEvent: (it) => window.told.push(it) };
 if (given.orderId === "slow") {
-  window.options.orderId = new Promise((done) => setTimeout(() => done(given.later), 600));
+  window.options.orderId = new Promise((done) => { window.made = () => done(given.later); });
 }
 addEventListener("DOMContentLoaded", () => {
   window.resumed = PaymentGateway.resume(window.options);
@@ -133,14 +119,6 @@ def shop(stack: Any, shop_server: tuple[str, list[Shop]]) -> Shop:
     shop = Shop(stack.url, url, options={"key": KEY})
     current[:] = [shop]
     return shop
-
-
-@pytest.fixture(scope="module")  # two at once in a process would be one too many
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

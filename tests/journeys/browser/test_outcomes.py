@@ -166,6 +166,7 @@ def test_a_paid_order_is_not_paid_again(shopper):
 def test_an_order_that_is_promised(shopper):
     window = shopper.come(orderId="slow").open()
     expect(window.get_by_role("heading")).to_have_text("Connecting…")
+    shopper.page.evaluate("window.made()")
     window.wait_for_url(re.compile("/c/pay/"))
     pay(window)
 
