@@ -30,6 +30,11 @@ class Strict(Schema):
     class Meta:
         unknown = RAISE
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        known = ", ".join(sorted(self.load_fields)) or "none"
+        self.error_messages["unknown"] = f"Is not known here; known are: {known}."
+
 
 class Resource(Schema):
     """What the API shows, events record and callbacks carry: one shape for all three."""

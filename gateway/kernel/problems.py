@@ -6,7 +6,7 @@ Never a traceback, never 500 for bad input. What the database cannot do now is 5
 import json
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -61,6 +61,8 @@ def _http(error: HTTPException) -> Response:
     known = _BY_STATUS.get(status, HttpError)
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     detail = _DETAILS.get(status) or error.description or error.name
+    if "Allow" in kept:
+        detail = f"Sent: {request.method}. It takes {kept['Allow']}."
     return _problem(status, known.code, known.title, detail, [], kept)
 
 

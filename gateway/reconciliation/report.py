@@ -47,6 +47,7 @@ def _shown(tx: Session, caller: Caller, run: Run) -> dict[str, Any]:
         "since": _time(params.get("since")) or run.created_at,
         "until": _time(params.get("until")) or run.created_at,
         "covered": run.covers_until is not None,
+        "dry_run": bool(params.get("dry_run")),
         "discrepancies": counted(dict(tx.execute(mine.group_by(Discrepancy.status)).all())),
         "error": run.error,
         "created_at": run.created_at,

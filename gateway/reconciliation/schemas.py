@@ -26,6 +26,9 @@ class ReconciliationSchema(Resource):
     covered = fields.Boolean(
         metadata={"description": "Whether all of it was compared: not yet, or not to the end."}
     )
+    dry_run = fields.Boolean(
+        metadata={"description": "Whether it only told what differs, and changed nothing."}
+    )
     discrepancies = fields.Nested(CountsSchema)
     error = fields.String(allow_none=True)
     created_at = Time()
@@ -36,6 +39,7 @@ class SideSchema(Resource):
     """Where a payment stands, or a dispute, of which less is known. Minor units."""
 
     status = fields.String()
+    session = fields.String(metadata={"description": "Where Stripe denies it: the session here."})
     amount = fields.Integer()
     captured = fields.Integer()
     refunded = fields.Integer()

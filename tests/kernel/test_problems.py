@@ -24,6 +24,7 @@ def test_another_method_is_405_and_says_which_are_allowed(call, method, path, al
 
     check_problem(answer, 405)
     assert set(answer.headers["Allow"].split(", ")) == allowed
+    assert answer.json["detail"] == f"Sent: {method}. It takes {answer.headers['Allow']}."
 
 
 def test_a_method_cannot_be_overridden_by_a_header(call):

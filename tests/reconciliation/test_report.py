@@ -79,7 +79,8 @@ def test_a_query_that_means_nothing_is_told_what_it_may_be(books, query):
 
 def test_what_somebody_has_seen_to_is_not_brought_up_again(books):
     (id,) = books.paid(1)
-    books.stripe.lever("DELETE", f"objects/{books.session(id)}")
+    session = books.session(id)
+    books.stripe.lever("DELETE", f"objects/{session}")
     (row,) = books.reconcile().rows
     assert (row.kind, row.status) == ("missing_there", "open")
 
@@ -93,6 +94,7 @@ def test_what_somebody_has_seen_to_is_not_brought_up_again(books):
     shown = books.call("GET", f"discrepancies/{row.id}")
     assert (shown["status"], shown["how"]) == ("resolved", "Sold by hand.")
     assert shown["handled_by"] == "operator:ann"
+    assert shown["ours"] == {"status": "succeeded", "session": session}
     again = CliRunner().invoke(main_group, ["discrepancies", "--resolve", row.id, "--how", "x"])
     assert again.exit_code == 1
     assert again.exception.code == "discrepancy_not_open"

@@ -113,6 +113,23 @@ def test_a_window_of_the_past_is_read_alone(books):
     )  # not at an end, so of any age
 
 
+def test_a_hole_of_months_is_read_although_later_time_was_compared(books):
+    (id,) = books.paid(1)
+    intent = books.intent(id)
+    stray = books.stripe.lever("POST", f"objects/{intent}/copies", metadata={})["id"]
+    books.later(70 * DAY)
+    (recent,) = books.open(1, "recent")
+    now = datetime.fromisoformat(books.read(recent)["created_at"])
+    assert not books.reconcile(since=(now - timedelta(hours=9)).isoformat()).of("missing_here")
+
+    found = books.reconcile()
+
+    assert [row.subject for row in found.of("missing_here")] == [stray]
+    whole, *left = books.call("GET", "reconciliations/coverage")["data"]
+    assert whole["covered"]
+    assert len(left) <= 1  # what has passed since the run began
+
+
 def test_a_dry_run_tells_and_changes_nothing(books, sql):
     ids = books.open(2)
     books.pay(ids)
@@ -124,6 +141,7 @@ def test_a_dry_run_tells_and_changes_nothing(books, sql):
     told = [(each["kind"], each["subject"]) for each in found.run.params["found"]]
     assert sorted(told) == [("state_differs", id) for id in sorted(ids)]
     assert found.run.covers_until is None
+    assert books.call("GET", f"reconciliations/{found.run.id}")["dry_run"] is True
     assert sql("SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM payments p") == before
     assert sql("SELECT count(*) FROM stripe_events") == 0
     assert len(books.reconcile().rows) == 2
