@@ -27,8 +27,7 @@ from gateway.kernel.runs import Run, RunStatus
 from gateway.migrations import head
 from gateway.orders.models import Order
 from gateway.payments.models import OPEN, Payment
-from gateway.processor.lists import is_live
-from gateway.reconciliation.coverage import has_compared
+from gateway.reconciliation.coverage import first_payment, has_compared
 from gateway.reconciliation.discrepancies import IS_OPEN
 from gateway.reconciliation.models import Discrepancy
 from gateway.refunds.models import Refund
@@ -147,8 +146,7 @@ def _reconciliation(tx: Session) -> dict[str, Any]:
     """What differs from Stripe and nobody has looked at, and up to when everything was compared."""
     opened = tx.scalar(select(func.count()).select_from(Discrepancy).where(IS_OPEN)) or 0
     until = tx.scalar(select(func.max(Run.covers_until)).where(has_compared("reconcile")))
-    oldest = select(func.min(Payment.created_at)).filter_by(livemode=is_live())
-    since = until or tx.scalar(oldest)
+    since = until or first_payment(tx)
     late = since is not None and now(tx) - since > NOT_COMPARED_FOR
     state = {"ok": not opened and not late, "open": opened}
     return state | {"covered_until": until.isoformat() if until is not None else None}

@@ -49,12 +49,13 @@ def start(job: str) -> None:
 def step(run_id: str) -> None:
     with transaction(actor=f"task:{STEP}") as tx:
         claimed = claim(tx, Run, run_id)
-        if claimed is not None and _is_given_up(tx, claimed):
-            return
     if claimed is None:
         return
     crashpoint(f"task:{STEP} claimed")
     job = claimed.row.job
+    if _is_hopeless(claimed):
+        _give_up(claimed)
+        return
     if job not in ASKING:
         _write(claimed, STEPS[job])
         return
@@ -68,7 +69,7 @@ def step(run_id: str) -> None:
         _write(claimed, lambda tx, run: write(tx, run, heard))
 
 
-def _write(claimed: Claim[Run], advance: Callable[[Session, Run], bool]) -> None:
+def _write(claimed: Claim[Run], advance: Callable[[Session, Run], Any]) -> None:
     with transaction(actor=f"task:{STEP}") as tx:
         run = lock(tx, Run, claimed.row.id)
         if is_ours(run, claimed):
@@ -84,16 +85,19 @@ def _unanswered(claimed: Claim[Run], error: ProcessorError) -> None:
             postpone(tx, run, claimed, why=str(error), attention=attention)
 
 
-def _is_given_up(tx: Session, claimed: Claim[Run]) -> bool:
+def _is_hopeless(claimed: Claim[Run]) -> bool:
     """A calendar's run that does not come to its end, whatever keeps it, makes room for the next.
 
     Decided before the step, which may be what fails.
     """
-    run = claimed.row
-    if run.job == service.JOB:
-        if service.is_stuck(tx, run):
-            service.give_up(tx, run)
-    elif run.job in runs.JOBS and claimed.attempts > MAX_ATTEMPTS:
-        run.leased_until = None
-        run.finish(tx, RunStatus.FAILED, error=run.needs_attention)
-    return run.status != RunStatus.PENDING
+    if claimed.row.job == service.JOB:
+        return service.is_stuck(claimed)
+    return claimed.row.job in runs.JOBS and claimed.attempts > MAX_ATTEMPTS
+
+
+def _give_up(claimed: Claim[Run]) -> None:
+    why = claimed.row.needs_attention
+    if claimed.row.job == service.JOB:
+        _write(claimed, service.give_up)
+    else:
+        _write(claimed, lambda tx, run: run.finish(tx, RunStatus.FAILED, error=why))

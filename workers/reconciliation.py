@@ -5,7 +5,7 @@ holds its order; where the run stands follows after, so that a page may be read 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ from gateway.processor.types import (
     ProcessorError,
     Refused,
     StripeMovement,
-    StripeRefund,
+    Unanswered,
 )
 from gateway.reconciliation import books, judging, service, strangers, subjects
 from gateway.reconciliation.service import Heard, Place
@@ -53,6 +53,8 @@ def look(claimed: Claim[Run]) -> Heard | None:
         return None
     if at.phase == service.SINGLES:
         return _singles(at)
+    if at.phase == service.TOLD:
+        return _told(at)
     if not pace.turn(within=TURN_SECONDS):
         return None
     if at.phase == "sessions":
@@ -61,22 +63,7 @@ def look(claimed: Claim[Run]) -> Heard | None:
     page = ask(at.window, at.cursor)
     with transaction(actor=ACTOR) as tx:
         read(tx, at, page.items)
-    if at.phase == "refunds" and not _look_again(at, page.items):
-        return None
     return _heard(at, page)
-
-
-def _look_again(at: Place, refunds: Iterable[StripeRefund]) -> bool:
-    """At money of nobody here that is given back, however old. False: the page once more, later."""
-    with transaction(actor=ACTOR) as tx:
-        told = strangers.given_back(tx, refunds)
-    for intent_id in told:
-        if not pace.turn(within=TURN_SECONDS):
-            return False
-        intent = lists.intent(intent_id)
-        with transaction(actor=ACTOR) as tx:
-            strangers.intents(tx, at, [intent])
-    return True
 
 
 def read_balance(claimed: Claim[Run]) -> Listed[StripeMovement] | None:
@@ -103,10 +90,51 @@ def _sessions(at: Place) -> Heard:
     return _heard(at, page)
 
 
-def _believe(at: Place, payment_id: str, session: CheckoutSession) -> None:
+def _believe(at: Place, payment_id: str, session: CheckoutSession) -> bool:
+    """False if it has to be asked for once more: then it is among those asked for one by one."""
+    try:
+        with transaction(actor=ACTOR) as tx:
+            if judging.believe(tx, at, payment_id, session):
+                return True
+    except Exception:  # whatever is the matter with this one keeps none of the others waiting
+        log.exception("stripe's answer could not be written down", payment_id=payment_id)
     with transaction(actor=ACTOR) as tx:
-        if not judging.believe(tx, at, payment_id, session):
-            subjects.add(tx, at.run, {payment_id})
+        subjects.add(tx, at.run, {payment_id})
+    return False
+
+
+def _told(at: Place) -> Heard | None:
+    """Is it still so? A row that could not be settled stays as it was, and the next run asks."""
+    with transaction(actor=ACTOR) as tx:
+        rows = strangers.told(tx, at, most=SINGLES_PER_STEP)
+    began, looked_at = time.monotonic(), []
+    for row_id, subject in rows:
+        if time.monotonic() - began > STEP_MOST_SECONDS or not pace.turn(within=TURN_SECONDS):
+            break
+        try:
+            _look_again(at, subject)
+        except Misconfigured:
+            raise
+        except ProcessorError as error:
+            log.warning("stripe did not settle it", discrepancy_id=row_id, error=str(error))
+        except Exception:
+            log.exception("it could not be written down", discrepancy_id=row_id)
+        looked_at.append(row_id)
+    if rows and not looked_at:
+        return None
+    return Heard(len(looked_at), looked_at[-1] if looked_at else None, more=bool(rows))
+
+
+def _look_again(at: Place, subject: str) -> None:
+    """At a page that can be paid, or money of nobody here."""
+    if subject.startswith(strangers.PAGE):
+        session = client.fetch_session(subject)
+        with transaction(actor=ACTOR) as tx:
+            strangers.sessions(tx, at, judging.sort_out(tx, [session]).strangers)
+    else:
+        intent = lists.intent(subject)
+        with transaction(actor=ACTOR) as tx:
+            strangers.intents(tx, at, [intent])
 
 
 def _singles(at: Place) -> Heard | None:
@@ -118,24 +146,26 @@ def _singles(at: Place) -> Heard | None:
         waiting = subjects.some(tx, at.run, most=SINGLES_PER_STEP)
         if not waiting:
             return None if subjects.are_left(tx, at.run) else Heard(0)
-    began, answers, refused = time.monotonic(), 0, None
+    began, asked, answers, refused = time.monotonic(), 0, 0, None
     for payment_id, session_id in waiting:
         if time.monotonic() - began > STEP_MOST_SECONDS or not pace.turn(within=TURN_SECONDS):
             break
+        asked += 1
         try:
-            _one(at, payment_id, session_id)
-            answers += 1
+            answers += _one(at, payment_id, session_id)
         except Misconfigured:
             raise
         except ProcessorError as error:
             log.warning("stripe did not settle it", payment_id=payment_id, error=str(error))
             refused = error
-    if refused is not None and not answers:
-        raise refused
-    return Heard(answers, more=True) if answers else None
+    if answers:
+        return Heard(answers, more=True)
+    if asked:
+        raise refused or Unanswered("The payments left could not be written down yet.")
+    return None
 
 
-def _one(at: Place, payment_id: str, session_id: str) -> None:
+def _one(at: Place, payment_id: str, session_id: str) -> bool:
     try:
         session = client.fetch_session(session_id)
     except Refused as refusal:
@@ -143,5 +173,5 @@ def _one(at: Place, payment_id: str, session_id: str) -> None:
             raise
         with transaction(actor=ACTOR) as tx:
             judging.denied(tx, at, payment_id, refusal)
-    else:
-        _believe(at, payment_id, session)
+        return True
+    return _believe(at, payment_id, session)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.cli import json_option, main_group, show
@@ -18,11 +18,9 @@ from gateway.cli.following import ACTOR, follow, missing, timeout_option
 from gateway.kernel import runs
 from gateway.kernel.db import now, transaction
 from gateway.kernel.runs import Run, RunStatus
-from gateway.payments.models import Payment
-from gateway.processor.lists import is_live
 from gateway.reconciliation import discrepancies as found_before
 from gateway.reconciliation import invariants, report, service
-from gateway.reconciliation.coverage import Stretch
+from gateway.reconciliation.coverage import Stretch, first_payment
 from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 
 SLOW = (
@@ -109,7 +107,7 @@ def _check(tx: Session, since: datetime | None, until: datetime | None) -> None:
         raise click.BadParameter("lies in the future", param_hint="--until")
     if since is not None and since >= (until or now(tx)):
         raise click.BadParameter("must lie before --until, or now", param_hint="--since")
-    oldest = tx.scalar(select(func.min(Payment.created_at)).filter_by(livemode=is_live()))
+    oldest = first_payment(tx)
     if until is not None and (oldest is None or until <= oldest):
         words = f"lies before the first payment, of {oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else ""
         words = words or "there is no payment yet"
@@ -148,6 +146,8 @@ def _tell(result: dict[str, Any]) -> None:
     for item in result["items"]:
         state = item.get("status", "would be looked at")
         click.echo(f"  {item['kind']:<18}  {item['subject']}  {state}: {_words(item)}")
+    if result["dry_run"] and len(result["items"]) == service.MOST_TOLD:
+        click.echo(f"  A dry run keeps {service.MOST_TOLD}; there may be more.")
 
 
 def _words(item: dict[str, Any]) -> str:

@@ -117,6 +117,7 @@ def to_movement(found: stripe.BalanceTransaction) -> StripeMovement:
         currency=found.currency.upper(),
         of=of if known else None,
         intent_id=_id(source.payment_intent) if known else None,
+        payment_id=_metadata(source).get("payment_id") if known else None,
         source_id=_id(source),
         source_amount=_captured(source) if known else 0,
         source_currency=source.currency.upper() if known else "",

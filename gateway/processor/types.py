@@ -102,6 +102,7 @@ class StripeMovement:
     currency: str
     of: str | None  # charge | refund | dispute; null for payouts, fees and the like
     intent_id: str | None
+    payment_id: str | None  # as its metadata names it; a charge has its intent's
     source_id: str | None
     source_amount: int
     source_currency: str

@@ -18,6 +18,7 @@ from gateway.disputes.models import Dispute
 from gateway.kernel.crashpoints import crashpoint
 from gateway.kernel.db import now
 from gateway.kernel.due import Claim
+from gateway.kernel.ids import is_id
 from gateway.kernel.runs import Run, RunStatus
 from gateway.payments.models import Payment
 from gateway.processor.lists import Listed, Window, is_live
@@ -25,7 +26,7 @@ from gateway.processor.types import StripeMovement
 from gateway.reconciliation import discrepancies
 from gateway.reconciliation.compare import Difference
 from gateway.reconciliation.coverage import has_compared
-from gateway.reconciliation.models import Kind
+from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 from gateway.refunds.models import Refund, RefundStatus
 from gateway.settings import settings
 
@@ -42,6 +43,7 @@ class Known:
 
     payment: Payment
     amount: int
+    currency: str  # in which Stripe took it: an operator may have accepted another than was asked
     kind: Kind  # what it is called if that differs
 
 
@@ -104,10 +106,12 @@ def _compared(
             found.append((line, None))
             continue
         known = _known(tx, line)
-        if known is None and settings().stripe_shared:
+        if known is None and _is_others(tx, line):
             continue
         found.append((line, known.amount if known is not None else 0))
-        if known is None or (known.amount, known.payment.currency) != _theirs(line):
+        if known is None:
+            _unknown(tx, run, line)
+        elif (known.amount, known.currency) != _theirs(line):
             _differs(tx, run, line, known)
         else:
             equal.append(line.id)
@@ -122,21 +126,22 @@ def _known(tx: Session, line: StripeMovement) -> Known | None:
         payment = tx.scalar(select(Payment).filter_by(stripe_intent_id=line.intent_id))
         if payment is None:
             return None
-        taken = payment.amount_captured
-        return Known(payment, taken if line.amount >= 0 else -taken, Kind.AMOUNT_DIFFERS)
+        taken = payment.amount_captured if line.amount >= 0 else -payment.amount_captured
+        return Known(payment, taken, payment.received_in, Kind.AMOUNT_DIFFERS)
     if line.of == "refund":
         refund = tx.scalar(select(Refund).filter_by(stripe_refund_id=line.source_id))
         if refund is None:
             return None
-        came_back = line.amount > 0 and refund.status in NOT_GIVEN
-        amount = refund.amount if came_back else -refund.amount
+        is_back = _came_back(line) and refund.status in NOT_GIVEN
+        amount = refund.amount if is_back else -refund.amount
         payment = tx.get_one(Payment, refund.payment_id)
-        return Known(payment, amount, Kind.REFUND_SUM_DIFFERS)
+        return Known(payment, amount, refund.currency, Kind.REFUND_SUM_DIFFERS)
     dispute = tx.scalar(select(Dispute).filter_by(stripe_dispute_id=line.source_id))
     if dispute is None:
         return None
     amount = dispute.amount if line.amount > 0 else -dispute.amount
-    return Known(tx.get_one(Payment, dispute.payment_id), amount, Kind.AMOUNT_DIFFERS)
+    payment = tx.get_one(Payment, dispute.payment_id)
+    return Known(payment, amount, dispute.currency, Kind.AMOUNT_DIFFERS)
 
 
 def _theirs(line: StripeMovement) -> tuple[int, str]:
@@ -145,25 +150,66 @@ def _theirs(line: StripeMovement) -> tuple[int, str]:
     return signed, line.source_currency
 
 
-def _differs(tx: Session, run: Run, line: StripeMovement, known: Known | None) -> None:
-    """What is about a payment of ours is called by the line, which nobody else looks at. Of money
-    that belongs to nobody here, somebody is told once: the hourly run says what became of it.
+def _is_others(tx: Session, line: StripeMovement) -> bool:
+    """Of the account's other business: it names no payment of ours, and nobody was told of it."""
+    named = is_id(line.payment_id or "", "pay")
+    return settings().stripe_shared and not named and _told_of(tx, line) is None
+
+
+def _told_of(tx: Session, line: StripeMovement) -> Discrepancy | None:
+    """The row about money that came by the line's intent, and is accounted for by no payment."""
+    if line.intent_id is None:
+        return None
+    return discrepancies.newest(tx, line.intent_id, Kind.DUPLICATE, Kind.MISSING_HERE)
+
+
+def _differs(tx: Session, run: Run, line: StripeMovement, known: Known) -> None:
+    """It is called by the line, which nobody else looks at, unless the hourly run calls the payment
+    the same.
     """
-    if known is None and line.intent_id and discrepancies.told_of(tx, line.intent_id):
+    told = discrepancies.newest(tx, known.payment.id, known.kind)
+    if told is not None and told.status != DiscrepancyStatus.FIXED:
         return
-    amount, currency = _theirs(line)
-    theirs = {"type": line.type, "amount": amount, "currency": currency}
-    ours = {"amount": known.amount, "currency": known.payment.currency} if known else None
-    what = f"Stripe's balance has {amount} {currency} for {line.source_id}"
-    if known is not None:
-        kind = known.kind
-        words = f"{what}, here it comes to {known.amount} {known.payment.currency}."
+    ours = {"amount": known.amount, "currency": known.currency}
+    words = f"{_said(line)}, here it comes to {known.amount} {known.currency}."
+    difference = Difference(known.kind, line.id, ours, _shown(line), words)
+    discrepancies.bring_up(tx, run, difference, payment=known.payment)
+
+
+def _unknown(tx: Session, run: Run, line: StripeMovement) -> None:
+    """Of money that is accounted for by no payment here somebody is told once: the hourly run says
+    what became of it. But what could not be given back is there again.
+    """
+    told = _told_of(tx, line)
+    if told is None:
+        subject, kind = line.id, Kind.MISSING_HERE
+        payment = tx.get(Payment, line.payment_id) if line.payment_id is not None else None
+        if line.of == "charge" and line.intent_id is not None:  # as the hourly run calls it
+            subject = line.intent_id
+            kind = Kind.DUPLICATE if payment is not None else Kind.MISSING_HERE
+        words = f"{_said(line)}, of which nothing is known here."
+    elif told.handled_at is not None and _came_back(line) and line.created_at > told.handled_at:
+        subject, kind = told.subject, Kind(told.kind)
+        payment = tx.get(Payment, told.payment_id) if told.payment_id is not None else None
+        words = f"{_said(line)}: what was given back of {subject} has come back."
     else:
-        kind, words = Kind.MISSING_HERE, f"{what}, of which nothing is known here."
-    # As the hourly run calls money that belongs to nobody here.
-    subject = line.intent_id if known is None and line.of == "charge" else None
-    difference = Difference(kind, subject or line.id, ours, theirs, words)
-    discrepancies.bring_up(tx, run, difference, payment=known.payment if known else None)
+        return
+    difference = Difference(kind, subject, None, _shown(line), words)
+    discrepancies.bring_up(tx, run, difference, payment=payment)
+
+
+def _came_back(line: StripeMovement) -> bool:
+    return line.of == "refund" and line.amount > 0
+
+
+def _said(line: StripeMovement) -> str:
+    amount, currency = _theirs(line)
+    return f"Stripe's balance has {amount} {currency} for {line.source_id}"
+
+
+def _shown(line: StripeMovement) -> dict[str, Any]:
+    amount, currency = _theirs(line)
+    return {"type": line.type, "amount": amount, "currency": currency}
 
 
 def _added(

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.runs import Run
+from gateway.payments.models import Payment
 from gateway.processor.lists import is_live
 
 
@@ -25,6 +26,12 @@ def has_compared(job: str) -> ColumnElement[bool]:
     """Runs that have, in this gateway's mode: what was test data says nothing about live ones."""
     same_mode = Run.params["livemode"].as_boolean() == is_live()
     return and_(Run.job == job, Run.covers_until.is_not(None), same_mode)
+
+
+def first_payment(tx: Session) -> datetime | None:
+    """When it was made. Ids sort by birth, and to find the first of them reads one row."""
+    oldest = select(Payment.created_at).filter_by(livemode=is_live())
+    return tx.scalar(oldest.order_by(Payment.id).limit(1))
 
 
 def covered(tx: Session, job: str, *, after: datetime) -> Sequence[Any]:

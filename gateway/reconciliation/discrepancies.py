@@ -3,6 +3,7 @@ has seen to it. What was seen to is not brought up again while both sides stay a
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ S = DiscrepancyStatus
 IS_OPEN = Discrepancy.status == S.OPEN
 MENDED = "Brought to where Stripe is."
 GONE = "Both sides agree again."
+ASKED = "Stripe had been asked since."
 
 
 class DiscrepancyNotOpen(Conflict):
@@ -41,36 +43,45 @@ def note(
 
     `judged` are the subjects that were looked at. Called with the payment held.
     """
-    left = {(each.kind, each.subject): each for each in after}
-    known = _newest(tx, judged)
-    opened = {place: row for place, row in known.items() if row.status == S.OPEN}
-    mended = {(each.kind, each.subject): each for each in before}
-    for place, each in mended.items():
-        if place not in left | opened:
-            row = _start(tx, run, each, payment=payment)
-            if row is not None:
-                _fix(tx, row, run, MENDED)
-    for place, row in known.items():
-        if place not in left and (place in opened or place not in mended):
+    was, still = _by_place(before), _by_place(after)
+    known = _newest_of(tx, judged)
+    for place in dict.fromkeys([*known, *was]):
+        row = known.get(place)
+        if place in still:
+            continue
+        if place in was and (row is None or row.status != S.OPEN):
+            _start_fixed(tx, run, was[place], MENDED, payment=payment)
+        elif row is not None:
             _agreed(tx, run, row)
-    for place, each in left.items():
-        if place not in opened:
-            bring_up(tx, run, each, payment=payment)
+    for place, each in still.items():
+        # Figures that do not fit are taken over and reviewed: what differed was told before that.
+        words = was[place].words if place in was else each.words
+        bring_up(tx, run, replace(each, words=words), payment=payment)
+
+
+def _by_place(found: Iterable[Difference]) -> dict[tuple[Kind, str], Difference]:
+    return {(each.kind, each.subject): each for each in found}
 
 
 def bring_up(
     tx: Session, run: Run, difference: Difference, *, payment: Payment | None = None
 ) -> None:
-    """Open, unless it is already or somebody has looked at just this."""
-    same = select(Discrepancy).filter_by(kind=difference.kind, subject=difference.subject)
-    latest = tx.scalar(same.order_by(Discrepancy.id.desc()).limit(1))
-    if latest is not None:
-        unchanged = _alike(latest.ours, difference.ours) and _alike(
-            latest.theirs, difference.theirs
-        )
-        if latest.status == S.OPEN or (latest.status == S.RESOLVED and unchanged):
+    """Open, unless somebody has looked at just this. What is open already tells the newest."""
+    latest = newest(tx, difference.subject, difference.kind)
+    if latest is not None and latest.status != S.FIXED:
+        if _alike(latest.ours, difference.ours) and _alike(latest.theirs, difference.theirs):
+            return
+        if latest.status == S.OPEN:
+            latest.ours, latest.theirs = difference.ours, difference.theirs
+            latest.reason = difference.words
             return
     _start(tx, run, difference, payment=payment)
+
+
+def newest(tx: Session, subject: str, *kinds: Kind) -> Discrepancy | None:
+    """The last row of these kinds about it, held; what both sides are today it does not tell."""
+    rows = select(Discrepancy).filter_by(subject=subject).where(Discrepancy.kind.in_(kinds))
+    return tx.scalar(held(rows.order_by(Discrepancy.id.desc()).limit(1)))
 
 
 def _alike(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
@@ -80,32 +91,24 @@ def _alike(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
     return all(before[name] == now[name] for name in before.keys() & now.keys())
 
 
-def names(tx: Session, payment: Payment, since: datetime) -> bool:
+def has_row_since(tx: Session, payment: Payment, since: datetime) -> bool:
     """Whether a run has found something about it since then."""
     later = select(Discrepancy.id).where(Discrepancy.created_at >= since)
     return tx.scalar(later.filter_by(payment_id=payment.id).limit(1)) is not None
 
 
-def told_of(tx: Session, intent_id: str) -> bool:
-    """Whether somebody was told of money that came by this, and belongs to no payment here."""
-    rows = select(Discrepancy.id).where(Discrepancy.kind.in_((Kind.DUPLICATE, Kind.MISSING_HERE)))
-    return tx.scalar(rows.filter_by(subject=intent_id).limit(1)) is not None
-
-
 def known_otherwise(tx: Session, run: Run, difference: Difference, payment: Payment) -> None:
     """It was missed, and made good before this run came to it."""
-    row = _start(tx, run, difference, payment=payment)
-    if row is not None:
-        _fix(tx, row, run, "Stripe had been asked since.")
+    _start_fixed(tx, run, difference, ASKED, payment=payment)
 
 
 def agree(tx: Session, run: Run, subjects: Iterable[str]) -> None:
     """About these nothing differs any more."""
-    for row in _newest(tx, subjects).values():
+    for row in _newest_of(tx, subjects).values():
         _agreed(tx, run, row)
 
 
-def _newest(tx: Session, subjects: Iterable[str]) -> dict[tuple[Kind, str], Discrepancy]:
+def _newest_of(tx: Session, subjects: Iterable[str]) -> dict[tuple[Kind, str], Discrepancy]:
     rows = select(Discrepancy).where(Discrepancy.subject.in_(list(subjects)))
     found = tx.scalars(held(rows.order_by(Discrepancy.id)))
     return {(Kind(row.kind), row.subject): row for row in found}
@@ -115,15 +118,21 @@ def _agreed(tx: Session, run: Run, row: Discrepancy) -> None:
     """What somebody has resolved stays as it was resolved. Beside it a row is put that says it is
     over, so that the same, should it come again, is new.
     """
-    if row.status == S.RESOLVED:
-        difference = Difference(Kind(row.kind), row.subject, row.ours, row.theirs, row.reason)
-        payment = tx.get(Payment, row.payment_id) if row.payment_id is not None else None
-        again = _start(tx, run, difference, payment=payment)
-        if again is None:
-            return
-        row = again
     if row.status == S.OPEN:
         _fix(tx, row, run, GONE)
+    # Another run may have said so while this one waited to hold the row.
+    elif row.status == S.RESOLVED and newest(tx, row.subject, Kind(row.kind)) is row:
+        difference = Difference(Kind(row.kind), row.subject, row.ours, row.theirs, row.reason)
+        payment = tx.get(Payment, row.payment_id) if row.payment_id is not None else None
+        _start_fixed(tx, run, difference, GONE, payment=payment)
+
+
+def _start_fixed(
+    tx: Session, run: Run, difference: Difference, how: str, *, payment: Payment | None
+) -> None:
+    row = _start(tx, run, difference, payment=payment)
+    if row is not None:
+        _fix(tx, row, run, how)
 
 
 def _start(

@@ -11,10 +11,8 @@ from gateway.kernel.errors import Invalid, NotFound
 from gateway.kernel.http import Caller
 from gateway.kernel.pages import Page, page
 from gateway.kernel.runs import Run, RunStatus
-from gateway.payments.models import Payment
-from gateway.processor.lists import is_live
 from gateway.reconciliation import books, service
-from gateway.reconciliation.coverage import Stretch, covered, stretches
+from gateway.reconciliation.coverage import Stretch, covered, first_payment, stretches
 from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 
 S = DiscrepancyStatus
@@ -100,7 +98,7 @@ def chosen(query: dict[str, Any]) -> list[Any]:
 
 def coverage(tx: Session) -> list[Stretch]:
     """From the first payment to now, without a gap: covered and uncovered stretches in turn."""
-    first = tx.scalar(select(func.min(Payment.created_at)).filter_by(livemode=is_live()))
+    first = first_payment(tx)
     if first is None:
         return []
     return stretches(covered(tx, service.JOB, after=first), first, now(tx))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from gateway.kernel.crashpoints import crashpoint
@@ -20,15 +20,16 @@ from gateway.payments.models import Payment
 from gateway.processor.lists import Window, is_live
 from gateway.reconciliation import subjects
 from gateway.reconciliation.compare import Difference
-from gateway.reconciliation.coverage import covered, stretches
+from gateway.reconciliation.coverage import covered, first_payment, stretches
 from gateway.reconciliation.models import RunSubject
 from gateway.stripe_events import service as stripe_events
 
 JOB = "reconcile"
 # In this order: what a session tells says most about a payment, and events name what is older.
 PAGED = ("sessions", "intents", "refunds", "disputes", "events")
-SINGLES, WAITING = "singles", "waiting"
-PHASES = (*PAGED, SINGLES, WAITING)
+# What is asked for one by one: of what somebody was told, and payments that no page has shown.
+TOLD, SINGLES, WAITING = "told", "singles", "waiting"
+PHASES = (*PAGED, TOLD, SINGLES, WAITING)
 STEP_SECONDS = 0.5  # between two steps that ask nothing
 # Without a step forward, though tried so often; the next one begins hourly. Sooner than a try in
 # vain is put off for long. Time alone says nothing: a gateway that was switched off has not tried.
@@ -36,6 +37,7 @@ GIVE_UP_AFTER = timedelta(minutes=25)
 GIVE_UP_TRIES = 10
 # Read twice, for what Stripe has listed late.
 OVERLAP = timedelta(hours=2)
+LEFT_AT_ONCE = 1000  # payments of a run that is given up, which a statement holds
 MOST_TOLD = 1000  # differences that a run keeps which only looks
 UNHEARD = "Not every payment had an answer in time; those are asked about again one by one."
 
@@ -83,7 +85,8 @@ def advance(tx: Session, run: Run, heard: Heard | None) -> bool:
     elif params["phase"] == WAITING:
         _wait(tx, run)
     elif heard is not None:
-        read = params["read"] | {params["phase"]: params["read"][params["phase"]] + heard.count}
+        before = params["read"].get(params["phase"], 0)
+        read = params["read"] | {params["phase"]: before + heard.count}
         after = params["phase"] if heard.more else PHASES[PHASES.index(params["phase"]) + 1]
         moved = heard.count or after != params["phase"]
         where = {"read": read, "phase": after, "cursor": heard.cursor}
@@ -132,7 +135,7 @@ def _begin(tx: Session, run: Run) -> None:
         "livemode": is_live(),
         "phase": PHASES[0],
         "cursor": None,
-        "read": dict.fromkeys((*PAGED, SINGLES), 0),
+        "read": dict.fromkeys((*PAGED, TOLD, SINGLES), 0),
         "found": [],
         **_moved(tx, run),
     }
@@ -150,8 +153,7 @@ def _beginning(tx: Session, until: datetime, asked: datetime | None) -> datetime
     """As asked for; else where the first stretch begins that no run has compared, whatever came
     after it. Never before there was anything.
     """
-    oldest = select(func.min(Payment.created_at)).filter_by(livemode=is_live())
-    first: datetime | None = tx.scalar(oldest)
+    first = first_payment(tx)
     if first is None:
         return until - OVERLAP
     if asked is not None:
@@ -178,29 +180,29 @@ def _wait(tx: Session, run: Run) -> None:
         _finish(tx, run)
 
 
-def is_stuck(tx: Session, run: Run) -> bool:
+def is_stuck(claimed: Claim[Run]) -> bool:
     """Whether it has not come a step further for long: not by one answer, nor by one page."""
+    run = claimed.row
     params = _params(run)
     moved_at = _time(params.get("moved_at"))
     if moved_at is None:  # nobody took it up; or to begin is what fails
         return run.attempts > MAX_ATTEMPTS
     tries = run.lease - params.get("moved_lease", 0)
-    return now(tx) - moved_at > GIVE_UP_AFTER and tries > GIVE_UP_TRIES
+    return claimed.at - moved_at > GIVE_UP_AFTER and tries > GIVE_UP_TRIES
 
 
 def give_up(tx: Session, run: Run) -> None:
     """End it, so that the next can begin. Who had no answer is asked about again by the polls: what
-    was fetched about him is told to nobody else.
+    was fetched about him is told to nobody else. Of very many it takes several steps.
 
     Once all pages are read everything has been compared but these few; before, nothing is covered,
     and the next run begins where this one did.
     """
     params = _params(run)
-    if not params.get("dry_run"):
-        subjects.leave_to_polls(tx, run)
+    if not params.get("dry_run") and subjects.leave_to_polls(tx, run, most=LEFT_AT_ONCE):
+        return
     subjects.answered(tx, run)
-    run.leased_until, run.needs_attention = None, None
-    if params.get("phase") in (SINGLES, WAITING):
+    if params.get("phase") in (TOLD, SINGLES, WAITING):
         _finish(tx, run, error=UNHEARD)
     else:
         run.finish(tx, RunStatus.FAILED, error="Stripe's lists could not be read in time.")

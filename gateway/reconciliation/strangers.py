@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from gateway.disputes.models import Dispute, DisputeStatus
 from gateway.kernel.ids import is_id
-from gateway.payments.models import Payment
+from gateway.payments.models import Payment, PaymentStatus
+from gateway.processor.lists import is_live
 from gateway.processor.types import (
     CheckoutSession,
     Intent,
@@ -22,8 +23,8 @@ from gateway.processor.types import (
     StripeRefund,
 )
 from gateway.reconciliation import discrepancies, service, subjects
-from gateway.reconciliation.compare import Difference, keeps_money
-from gateway.reconciliation.models import Discrepancy, Kind
+from gateway.reconciliation.compare import HAS_MONEY, Difference, keeps_money
+from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 from gateway.reconciliation.service import Place
 from gateway.refunds.models import Refund
 from gateway.settings import settings
@@ -31,6 +32,7 @@ from gateway.settlement.movements import DISPUTE_FROM_STRIPE
 from gateway.settlement.refunding import REFUND_FROM_STRIPE
 from gateway.stripe_events import service as stripe_events
 
+PAGE, INTENT = "cs_", "pi_"  # how Stripe's ids of them begin
 ON_THEIR_WAY = timedelta(minutes=5)  # what Stripe takes to deliver an event, and more
 
 
@@ -58,12 +60,11 @@ def sessions(
 def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
     page = list(found)
     known = _by_intent(tx, [each.id for each in page])
+    accounted = _by_intent(tx, known, Payment.status.in_((PaymentStatus.AUTHORIZED, *HAS_MONEY)))
     for each in page:
-        if each.id in known:
+        if each.id in known or not keeps_money(each):
             continue
         named = tx.get(Payment, each.payment_id) if each.payment_id else None
-        if not keeps_money(each):
-            continue
         if named is not None and named.stripe_intent_id is None:
             subjects.add(tx, at.run, {named.id})
         elif named is not None:
@@ -72,7 +73,27 @@ def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
         elif not settings().stripe_shared or is_id(each.payment_id or "", "pay"):
             words = f"Stripe has taken money by {each.id}, and no payment here is about it."
             _bring_up(tx, at, Kind.MISSING_HERE, each.id, _of_intent(each), words, None)
-    _agree(tx, at, [each.id for each in page if not keeps_money(each)])
+    _agree(tx, at, [each.id for each in page if each.id in accounted or not keeps_money(each)])
+
+
+def told(tx: Session, at: Place, *, most: int) -> list[tuple[str, str]]:
+    """Pages and money of which somebody was told, and may have done something about it: ids of
+    rows, from the run's cursor on, with what they are about. What is open, however old; and what
+    was resolved though a shopper could still pay there.
+    """
+    could_be_paid = and_(
+        Discrepancy.status == DiscrepancyStatus.RESOLVED,
+        Discrepancy.subject.startswith(PAGE, autoescape=True),
+        Discrepancy.created_at > at.at - subjects.PAGES_ARE_OPEN,
+    )
+    of_stripe = (Discrepancy.subject.startswith(each, autoescape=True) for each in (PAGE, INTENT))
+    rows = select(Discrepancy.id, Discrepancy.subject).where(
+        Discrepancy.id > (at.cursor or ""),
+        Discrepancy.livemode == is_live(),
+        or_(discrepancies.IS_OPEN, could_be_paid),
+        or_(*of_stripe),
+    )
+    return [(id, subject) for id, subject in tx.execute(rows.order_by(Discrepancy.id).limit(most))]
 
 
 def refunds(tx: Session, at: Place, found: Iterable[StripeRefund]) -> None:
@@ -83,13 +104,6 @@ def refunds(tx: Session, at: Place, found: Iterable[StripeRefund]) -> None:
     known = dict(tx.execute(rows).all())
     changed = [r for r in page if known.get(r.id, "") != REFUND_FROM_STRIPE.get(r.status)]
     _ask_about(tx, at, changed)
-
-
-def given_back(tx: Session, found: Iterable[StripeRefund]) -> list[str]:
-    """Intents of nobody here of which somebody was told, and of which something went back."""
-    of = {each.intent_id for each in found if each.intent_id}
-    rows = select(Discrepancy.subject).where(discrepancies.IS_OPEN, Discrepancy.subject.in_(of))
-    return list(tx.scalars(rows.distinct()))
 
 
 def disputes(tx: Session, at: Place, found: Iterable[StripeDispute]) -> None:
@@ -116,7 +130,7 @@ def events(tx: Session, at: Place, found: Iterable[StripeNews]) -> None:
         payment = tx.get_one(Payment, fetched.payment_id)
         if not fetched.known:
             subjects.add(tx, at.run, {payment.id})
-        elif not discrepancies.names(tx, payment, news.created_at or at.at):
+        elif not discrepancies.has_row_since(tx, payment, news.created_at or at.at):
             words = f"Stripe's {news.type} of {news.created_at:%Y-%m-%d %H:%M} UTC never came."
             event = Difference(Kind.MISSING_HERE, news.id, None, {"status": news.type}, words)
             discrepancies.known_otherwise(tx, at.run, event, payment)
@@ -131,9 +145,11 @@ def _ask_about(tx: Session, at: Place, changed: list[Any]) -> None:
     subjects.add(tx, at.run, set(known.values()))
 
 
-def _by_intent(tx: Session, intent_ids: list[str]) -> dict[str | None, str]:
-    rows = select(Payment.stripe_intent_id, Payment.id)
-    return dict(tx.execute(rows.where(Payment.stripe_intent_id.in_(intent_ids))).all())
+def _by_intent(
+    tx: Session, intent_ids: Iterable[str | None], *conditions: ColumnElement[bool]
+) -> dict[str | None, str]:
+    rows = select(Payment.stripe_intent_id, Payment.id).where(*conditions)
+    return dict(tx.execute(rows.where(Payment.stripe_intent_id.in_(list(intent_ids)))).all())
 
 
 def _bring_up(
@@ -152,9 +168,9 @@ def _bring_up(
         discrepancies.bring_up(tx, at.run, difference, payment=payment)
 
 
-def _agree(tx: Session, at: Place, subjects: list[str]) -> None:
-    if subjects and not at.dry:
-        discrepancies.agree(tx, at.run, subjects)
+def _agree(tx: Session, at: Place, over: list[str]) -> None:
+    if over and not at.dry:
+        discrepancies.agree(tx, at.run, over)
 
 
 def _figures(session: CheckoutSession) -> dict[str, Any]:

@@ -72,10 +72,17 @@ def hurry(tx: Session, run: Run) -> None:
     _make_due(tx, run, Payment.stripe_session_id.is_(None), later)
 
 
-def leave_to_polls(tx: Session, run: Run) -> None:
-    """Each is asked about once by itself, whatever it was to wait for, and at an end or not."""
+def leave_to_polls(tx: Session, run: Run, *, most: int) -> bool:
+    """Each is asked about once by itself, whatever it was to wait for, and at an end or not. Of
+    `most` at a time; False when none is left.
+    """
+    mine = select(RunSubject.payment_id).filter_by(run_id=run.id)
+    some = list(tx.scalars(mine.order_by(RunSubject.payment_id).limit(most)))
     later = or_(Payment.due_at.is_(None), Payment.due_at > func.gateway_now())
-    _make_due(tx, run, Payment.stripe_session_id.is_not(None), later, polled=True)
+    asked = Payment.stripe_session_id.is_not(None)
+    _make_due(tx, run, Payment.id.in_(some), asked, later, polled=True)
+    answered(tx, run, RunSubject.payment_id.in_(some))
+    return bool(some)
 
 
 def _make_due(tx: Session, run: Run, *conditions: ColumnElement[bool], **values: bool) -> None:

@@ -3,7 +3,15 @@
 import json
 import re
 
+import pytest
+from tests_support import forget
+
+from gateway.kernel.db import transaction
+from gateway.payments.models import Resolution
+from gateway.settlement import review
+
 from .conftest import DAY
+from .test_list import page_made_elsewhere, pay, resolve
 from .test_report import typed
 
 
@@ -67,12 +75,52 @@ def test_a_line_that_differs_is_brought_up_and_closed_when_it_does_not(books, su
     assert books.call("GET", f"discrepancies/{row.id}")["status"] == "fixed"
 
 
-def test_money_of_nobody_here_is_brought_up_once_by_both_runs(books, superuser):
+@pytest.mark.parametrize("jobs", [("balance", "reconcile"), ("reconcile", "balance")])
+def test_money_of_nobody_here_is_brought_up_once_by_both_runs(books, jobs):
+    books.paid(1)
+    intent = pay(books, page_made_elsewhere(books))
+    books.later(DAY)
+
+    (row,) = [row for job in jobs for row in books.reconcile(job).rows]
+
+    assert (row.kind, row.subject, row.payment_id) == ("missing_here", intent, None)
+
+
+def test_a_second_charge_is_named_though_the_account_has_other_business(books, monkeypatch):
+    monkeypatch.setenv("GATEWAY_STRIPE_SHARED", "true")
+    forget()
     (id,) = books.paid(1)
-    superuser.execute("UPDATE payments SET stripe_intent_id = 'pi_other' WHERE id = %s", (id,))
+    pay(books, page_made_elsewhere(books))
+    intent = pay(books, page_made_elsewhere(books, id))
     books.later(DAY)
 
     (row,) = books.reconcile("balance").rows
 
-    assert row.kind == "missing_here"
-    assert row.subject.startswith("pi_")
+    assert (row.kind, row.subject, row.payment_id) == ("duplicate", intent, id)
+
+
+def test_a_payment_that_differs_is_named_once_by_both_runs(books, superuser):
+    (id,) = books.paid(1)
+    superuser.execute("UPDATE payments SET amount_captured = 1 WHERE id = %s", (id,))
+    books.later(DAY)
+
+    (row,) = [row for job in ("reconcile", "balance") for row in books.reconcile(job).rows]
+
+    assert (row.kind, row.subject) == ("amount_differs", id)
+    resolve(row)
+    assert books.reconcile("balance").rows == []
+
+
+def test_a_currency_that_an_operator_has_accepted_differs_in_nothing(books):
+    (id,) = books.open(1)
+    books.stripe.lever("POST", f"sessions/{books.session(id)}/complete", currency="usd")
+    books.reconcile()
+    with transaction(actor="operator:test") as tx:
+        review.resolve(tx, id, Resolution.ACCEPT)
+    books.drain()
+    refund = books.call("POST", f"payments/{id}/refunds", {"amount": 500})
+    books.drain()
+    assert (books.status([id]), refund["currency"]) == ({"succeeded"}, "USD")
+    books.later(DAY)
+
+    assert books.reconcile("balance").rows == []

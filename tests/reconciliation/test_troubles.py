@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +13,10 @@ from gateway.kernel.runs import Run
 from gateway.payments.models import Payment
 from gateway.processor import client, lists, pace
 from gateway.processor.types import Unanswered
+from gateway.reconciliation import service, subjects
 from gateway.reconciliation.subjects import WITH_A_RUN
+from gateway.settlement import apply as settlement
+from workers.app import app
 
 from .conftest import DAY, HOUR
 
@@ -94,6 +98,53 @@ def test_a_run_that_cannot_read_makes_room_for_the_next_and_holds_up_no_poll(
     assert sql("SELECT count(*) FROM run_subjects") == 0
     monkeypatch.setattr("workers.reconciliation.lists.sessions", real)
     assert books.reconcile().run.status == "succeeded"
+
+
+def test_one_that_cannot_be_written_down_keeps_no_other_from_being_compared(books, monkeypatch):
+    ids = books.open(3)
+    books.pay(ids)
+    real = settlement.apply
+
+    def apply(tx, claimed, session):
+        if claimed.row.id == ids[1]:
+            raise ValueError("not foreseen")
+        return real(tx, claimed, session)
+
+    monkeypatch.setattr(settlement, "apply", apply)
+
+    found = books.reconcile(seconds=2500, step=61)
+
+    assert (found.run.status, found.run.covers_until) == ("succeeded", found.run.created_at)
+    assert "Not every payment had an answer" in found.run.error
+    assert {row.payment_id for row in found.of("state_differs")} == {ids[0], ids[2]}
+
+
+def test_very_many_are_left_to_the_polls_by_and_by_and_a_fault_in_that_costs_a_try(
+    books, monkeypatch, sql
+):
+    books.open(5)
+    real = subjects.leave_to_polls
+
+    def no_list(*_):
+        raise Unanswered("no answer")
+
+    def fails_once(tx, run, **most):
+        monkeypatch.setattr(subjects, "leave_to_polls", real)
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr("workers.reconciliation.lists.sessions", no_list)
+    monkeypatch.setattr(subjects, "leave_to_polls", fails_once)
+    monkeypatch.setattr(service, "LEFT_AT_ONCE", 2)
+    run_id, left = begun(books), []
+    for _ in range(80):
+        with suppress(ValueError):
+            app.tasks["clock.step"](run_id)
+        left.append(sql("SELECT count(*) FROM run_subjects"))
+        books.move(61)
+
+    assert [number for number, _ in groupby(left)] == [5, 3, 1, 0]
+    assert books.found(run_id).run.status == "failed"
+    assert sql("SELECT count(*) FROM payments WHERE polled AND due_at <= gateway_now()") == 5
 
 
 def test_a_run_that_nobody_has_tried_for_days_goes_on(books, monkeypatch):

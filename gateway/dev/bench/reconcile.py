@@ -127,6 +127,7 @@ def _reconcile(on: Ground) -> tuple[float, int, int]:
     """Seconds, pages that had to be read, and payments that were compared."""
     from gateway.kernel import runs
     from gateway.kernel.db import transaction
+    from gateway.reconciliation.service import PAGED
 
     with transaction(actor="bench") as tx:
         runs.start(tx, "reconcile")
@@ -134,8 +135,8 @@ def _reconcile(on: Ground) -> tuple[float, int, int]:
     wait_for("the run", lambda: _last_run(on)[0] == "succeeded", seconds=LONGEST)
     _, params, compared = _last_run(on)
     read = params["read"]
-    pages = sum(-(-count // 100) or 1 for name, count in read.items() if name != "singles")
-    return time.perf_counter() - began, pages + read["singles"], compared
+    pages = sum(-(-read[name] // 100) or 1 for name in PAGED)
+    return time.perf_counter() - began, pages + read["told"] + read["singles"], compared
 
 
 def _last_run(on: Ground) -> Any:
