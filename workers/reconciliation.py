@@ -33,6 +33,7 @@ log = get_logger(__name__)
 ACTOR = "task:reconcile"
 TURN_SECONDS = 5.0
 SINGLES_PER_STEP = 10
+MOST_TOLD = 1000  # of what somebody was told, the newest: our own payments come after it
 STEP_MOST_SECONDS = 15.0  # well within the lease of the run, the slowest answer included
 GONE = "resource_missing"
 
@@ -105,6 +106,8 @@ def _believe(at: Place, payment_id: str, session: CheckoutSession) -> bool:
 
 def _told(at: Place) -> Heard | None:
     """Is it still so? A row that could not be settled stays as it was, and the next run asks."""
+    if service.count_read(at) >= MOST_TOLD:
+        return Heard(0)
     with transaction(actor=ACTOR) as tx:
         rows = strangers.told(tx, at, most=SINGLES_PER_STEP)
     began, looked_at = time.monotonic(), []
@@ -121,7 +124,7 @@ def _told(at: Place) -> Heard | None:
             log.exception("it could not be written down", discrepancy_id=row_id)
         looked_at.append(row_id)
     if rows and not looked_at:
-        return None
+        return None  # no turn was free
     return Heard(len(looked_at), looked_at[-1] if looked_at else None, more=bool(rows))
 
 
@@ -161,7 +164,8 @@ def _singles(at: Place) -> Heard | None:
     if answers:
         return Heard(answers, more=True)
     if asked:
-        raise refused or Unanswered("The payments left could not be written down yet.")
+        # Whatever one of them is refused for, it is not what an hour's rest would help.
+        raise Unanswered(f"None of the payments left could be settled: {refused or 'see the log'}")
     return None
 
 

@@ -121,6 +121,7 @@ def to_movement(found: stripe.BalanceTransaction) -> StripeMovement:
         source_id=_id(source),
         source_amount=_captured(source) if known else 0,
         source_currency=source.currency.upper() if known else "",
+        given_back=source.amount_refunded if of == "charge" else 0,
     )
 
 

@@ -106,6 +106,7 @@ class StripeMovement:
     source_id: str | None
     source_amount: int
     source_currency: str
+    given_back: int  # of a charge, by now
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ AGREE: dict[PaymentStatus, frozenset[PaymentStatus]] = {
 }
 # With money, or with figures that an operator looks at.
 HAS_MONEY = (S.SUCCEEDED, S.REFUNDED, S.REVIEW)
+# Whose intent's money is theirs. News may name a payment, and be about an intent that is not its.
+ACCOUNTS_FOR = (S.AUTHORIZED, *HAS_MONEY)
 
 _WORDS = {
     Kind.STATE_DIFFERS: "Here it is {ours[status]}, at Stripe {theirs[status]}.",
@@ -57,7 +59,7 @@ def differences(
     payment: Payment, session: CheckoutSession, disputes: Mapping[str, str]
 ) -> list[Difference]:
     """`disputes` are ours by Stripe's id, with their status."""
-    ours, theirs = _ours(payment), _theirs(session)
+    ours, theirs = figures(payment), _theirs(session)
     found = [
         Difference(kind, payment.id, ours, theirs, _WORDS[kind].format(ours=ours, theirs=theirs))
         for kind in _kinds(payment, session)
@@ -110,7 +112,7 @@ def keeps_money(intent: Intent) -> bool:
     return intent.amount_received > intent.given_back or intent.status == "requires_capture"
 
 
-def _ours(payment: Payment) -> dict[str, Any]:
+def figures(payment: Payment) -> dict[str, Any]:
     return {
         "status": payment.status,
         "amount": payment.amount,

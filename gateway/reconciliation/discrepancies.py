@@ -22,6 +22,9 @@ IS_OPEN = Discrepancy.status == S.OPEN
 MENDED = "Brought to where Stripe is."
 GONE = "Both sides agree again."
 ASKED = "Stripe had been asked since."
+OTHERS = "It is of the account's other business."
+# What money is called for which no payment accounts.
+STRAY = (Kind.DUPLICATE, Kind.MISSING_HERE)
 
 
 class DiscrepancyNotOpen(Conflict):
@@ -44,11 +47,12 @@ def note(
     `judged` are the subjects that were looked at. Called with the payment held.
     """
     was, still = _by_place(before), _by_place(after)
-    known = _newest_of(tx, judged)
+    known = _hold_newest(tx, judged)
     for place in dict.fromkeys([*known, *was]):
         row = known.get(place)
         if place in still:
             continue
+        # Gone by what was believed just now, or by itself since a run has found it.
         if place in was and (row is None or row.status != S.OPEN):
             _start_fixed(tx, run, was[place], MENDED, payment=payment)
         elif row is not None:
@@ -67,24 +71,28 @@ def bring_up(
     tx: Session, run: Run, difference: Difference, *, payment: Payment | None = None
 ) -> None:
     """Open, unless somebody has looked at just this. What is open already tells the newest."""
-    latest = newest(tx, difference.subject, difference.kind)
-    if latest is not None and latest.status != S.FIXED:
-        if _alike(latest.ours, difference.ours) and _alike(latest.theirs, difference.theirs):
-            return
-        if latest.status == S.OPEN:
-            latest.ours, latest.theirs = difference.ours, difference.theirs
-            latest.reason = difference.words
-            return
-    _start(tx, run, difference, payment=payment)
+    latest = hold_newest(tx, difference.subject, difference.kind)
+    if latest is None or latest.status == S.FIXED:
+        start(tx, run, difference, payment=payment)
+    elif latest.status == S.OPEN:
+        _bring_up_to_date(tx, latest, difference)
+    elif not (alike(latest.ours, difference.ours) and alike(latest.theirs, difference.theirs)):
+        start(tx, run, difference, payment=payment)
 
 
-def newest(tx: Session, subject: str, *kinds: Kind) -> Discrepancy | None:
+def _bring_up_to_date(tx: Session, row: Discrepancy, difference: Difference) -> None:
+    if (row.ours, row.theirs) != (difference.ours, difference.theirs):
+        row.ours, row.theirs = difference.ours, difference.theirs
+        row.reason, row.updated_at = difference.words, now(tx)
+
+
+def hold_newest(tx: Session, subject: str, *kinds: Kind) -> Discrepancy | None:
     """The last row of these kinds about it, held; what both sides are today it does not tell."""
     rows = select(Discrepancy).filter_by(subject=subject).where(Discrepancy.kind.in_(kinds))
     return tx.scalar(held(rows.order_by(Discrepancy.id.desc()).limit(1)))
 
 
-def _alike(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
+def alike(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
     """As far as both tell: the hourly run and the balance know different things of one charge."""
     if before is None or now is None:
         return before is now
@@ -102,40 +110,40 @@ def known_otherwise(tx: Session, run: Run, difference: Difference, payment: Paym
     _start_fixed(tx, run, difference, ASKED, payment=payment)
 
 
-def agree(tx: Session, run: Run, subjects: Iterable[str]) -> None:
+def agree(tx: Session, run: Run, subjects: Iterable[str], how: str = GONE) -> None:
     """About these nothing differs any more."""
-    for row in _newest_of(tx, subjects).values():
-        _agreed(tx, run, row)
+    for row in _hold_newest(tx, subjects).values():
+        _agreed(tx, run, row, how)
 
 
-def _newest_of(tx: Session, subjects: Iterable[str]) -> dict[tuple[Kind, str], Discrepancy]:
+def _hold_newest(tx: Session, subjects: Iterable[str]) -> dict[tuple[Kind, str], Discrepancy]:
     rows = select(Discrepancy).where(Discrepancy.subject.in_(list(subjects)))
     found = tx.scalars(held(rows.order_by(Discrepancy.id)))
     return {(Kind(row.kind), row.subject): row for row in found}
 
 
-def _agreed(tx: Session, run: Run, row: Discrepancy) -> None:
+def _agreed(tx: Session, run: Run, row: Discrepancy, how: str = GONE) -> None:
     """What somebody has resolved stays as it was resolved. Beside it a row is put that says it is
     over, so that the same, should it come again, is new.
     """
     if row.status == S.OPEN:
-        _fix(tx, row, run, GONE)
+        _fix(tx, row, run, how)
     # Another run may have said so while this one waited to hold the row.
-    elif row.status == S.RESOLVED and newest(tx, row.subject, Kind(row.kind)) is row:
+    elif row.status == S.RESOLVED and hold_newest(tx, row.subject, Kind(row.kind)) is row:
         difference = Difference(Kind(row.kind), row.subject, row.ours, row.theirs, row.reason)
         payment = tx.get(Payment, row.payment_id) if row.payment_id is not None else None
-        _start_fixed(tx, run, difference, GONE, payment=payment)
+        _start_fixed(tx, run, difference, how, payment=payment)
 
 
 def _start_fixed(
     tx: Session, run: Run, difference: Difference, how: str, *, payment: Payment | None
 ) -> None:
-    row = _start(tx, run, difference, payment=payment)
+    row = start(tx, run, difference, payment=payment)
     if row is not None:
         _fix(tx, row, run, how)
 
 
-def _start(
+def start(
     tx: Session, run: Run, difference: Difference, *, payment: Payment | None
 ) -> Discrepancy | None:
     """None if another run has just brought it up."""

@@ -33,7 +33,7 @@ PHASES = (*PAGED, TOLD, SINGLES, WAITING)
 STEP_SECONDS = 0.5  # between two steps that ask nothing
 # Without a step forward, though tried so often; the next one begins hourly. Sooner than a try in
 # vain is put off for long. Time alone says nothing: a gateway that was switched off has not tried.
-GIVE_UP_AFTER = timedelta(minutes=25)
+GIVE_UP_AFTER = timedelta(minutes=20)
 GIVE_UP_TRIES = 10
 # Read twice, for what Stripe has listed late.
 OVERLAP = timedelta(hours=2)
@@ -85,8 +85,7 @@ def advance(tx: Session, run: Run, heard: Heard | None) -> bool:
     elif params["phase"] == WAITING:
         _wait(tx, run)
     elif heard is not None:
-        before = params["read"].get(params["phase"], 0)
-        read = params["read"] | {params["phase"]: before + heard.count}
+        read = params["read"] | {params["phase"]: _read(run) + heard.count}
         after = params["phase"] if heard.more else PHASES[PHASES.index(params["phase"]) + 1]
         moved = heard.count or after != params["phase"]
         where = {"read": read, "phase": after, "cursor": heard.cursor}
@@ -94,6 +93,16 @@ def advance(tx: Session, run: Run, heard: Heard | None) -> bool:
         run.done = max(run.done, (run.total or 0) - subjects.left(tx, run))
         run.due_at = now(tx)
     return run.status != RunStatus.PENDING
+
+
+def count_read(at: Place) -> int:
+    """How many of this phase have been read by now."""
+    return _read(at.run)
+
+
+def _read(run: Run) -> int:
+    params = _params(run)
+    return int(params["read"].get(params["phase"], 0))
 
 
 def tell(tx: Session, at: Place, differences: Iterable[Difference]) -> None:

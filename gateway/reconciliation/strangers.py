@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session
 
 from gateway.disputes.models import Dispute, DisputeStatus
 from gateway.kernel.ids import is_id
-from gateway.payments.models import Payment, PaymentStatus
+from gateway.payments.models import Payment
 from gateway.processor.lists import is_live
 from gateway.processor.types import (
     CheckoutSession,
@@ -23,7 +23,7 @@ from gateway.processor.types import (
     StripeRefund,
 )
 from gateway.reconciliation import discrepancies, service, subjects
-from gateway.reconciliation.compare import HAS_MONEY, Difference, keeps_money
+from gateway.reconciliation.compare import ACCOUNTS_FOR, Difference, keeps_money
 from gateway.reconciliation.models import Discrepancy, DiscrepancyStatus, Kind
 from gateway.reconciliation.service import Place
 from gateway.refunds.models import Refund
@@ -51,7 +51,8 @@ def sessions(
                 if paid
                 else f"Payment {payment.id} has a second page that can be paid: expire {subject}."
             )
-            _bring_up(tx, at, Kind.DUPLICATE, subject, _figures(session), words, payment)
+            theirs = _of_intent(intent) if intent is not None and paid else _of_page(session)
+            _bring_up(tx, at, Kind.DUPLICATE, subject, theirs, words, payment)
         if session.status != "open":
             over.append(session.id)
     _agree(tx, at, over)
@@ -60,7 +61,8 @@ def sessions(
 def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
     page = list(found)
     known = _by_intent(tx, [each.id for each in page])
-    accounted = _by_intent(tx, known, Payment.status.in_((PaymentStatus.AUTHORIZED, *HAS_MONEY)))
+    accounted = _by_intent(tx, known, Payment.status.in_(ACCOUNTS_FOR))
+    others = []
     for each in page:
         if each.id in known or not keeps_money(each):
             continue
@@ -70,16 +72,19 @@ def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
         elif named is not None:
             words = f"Stripe has money for payment {named.id} a second time: give {each.id} back."
             _bring_up(tx, at, Kind.DUPLICATE, each.id, _of_intent(each), words, named)
-        elif not settings().stripe_shared or is_id(each.payment_id or "", "pay"):
+        elif settings().stripe_shared and not is_id(each.payment_id or "", "pay"):
+            others.append(each.id)
+        else:
             words = f"Stripe has taken money by {each.id}, and no payment here is about it."
             _bring_up(tx, at, Kind.MISSING_HERE, each.id, _of_intent(each), words, None)
     _agree(tx, at, [each.id for each in page if each.id in accounted or not keeps_money(each)])
+    _agree(tx, at, others, discrepancies.OTHERS)
 
 
 def told(tx: Session, at: Place, *, most: int) -> list[tuple[str, str]]:
     """Pages and money of which somebody was told, and may have done something about it: ids of
-    rows, from the run's cursor on, with what they are about. What is open, however old; and what
-    was resolved though a shopper could still pay there.
+    rows, the newest first, with what they are about. What is open, however old; and what was
+    resolved though a shopper could still pay there.
     """
     could_be_paid = and_(
         Discrepancy.status == DiscrepancyStatus.RESOLVED,
@@ -88,12 +93,16 @@ def told(tx: Session, at: Place, *, most: int) -> list[tuple[str, str]]:
     )
     of_stripe = (Discrepancy.subject.startswith(each, autoescape=True) for each in (PAGE, INTENT))
     rows = select(Discrepancy.id, Discrepancy.subject).where(
-        Discrepancy.id > (at.cursor or ""),
+        Discrepancy.id < at.cursor if at.cursor is not None else true(),
+        Discrepancy.run_id != at.run.id,
         Discrepancy.livemode == is_live(),
         or_(discrepancies.IS_OPEN, could_be_paid),
         or_(*of_stripe),
     )
-    return [(id, subject) for id, subject in tx.execute(rows.order_by(Discrepancy.id).limit(most))]
+    return [
+        (id, subject)
+        for id, subject in tx.execute(rows.order_by(Discrepancy.id.desc()).limit(most))
+    ]
 
 
 def refunds(tx: Session, at: Place, found: Iterable[StripeRefund]) -> None:
@@ -164,18 +173,19 @@ def _bring_up(
     difference = Difference(kind, subject, None, theirs, words)
     if at.dry:
         service.tell(tx, at, [difference])
-    else:
+        return
+    told = discrepancies.hold_newest(tx, subject, *discrepancies.STRAY)
+    is_told = told is not None and told.status == DiscrepancyStatus.OPEN and told.kind != kind
+    if not is_told:  # in other words: what was found out since is whose it is
         discrepancies.bring_up(tx, at.run, difference, payment=payment)
 
 
-def _agree(tx: Session, at: Place, over: list[str]) -> None:
+def _agree(tx: Session, at: Place, over: list[str], how: str = discrepancies.GONE) -> None:
     if over and not at.dry:
-        discrepancies.agree(tx, at.run, over)
+        discrepancies.agree(tx, at.run, over, how)
 
 
-def _figures(session: CheckoutSession) -> dict[str, Any]:
-    if session.intent is not None:
-        return _of_intent(session.intent)
+def _of_page(session: CheckoutSession) -> dict[str, Any]:
     return {
         "status": session.status,
         "amount": session.amount_total,

@@ -6,12 +6,14 @@ import re
 import pytest
 from tests_support import forget
 
+from gateway.kernel import runs
 from gateway.kernel.db import transaction
 from gateway.payments.models import Resolution
 from gateway.settlement import review
+from workers.app import app
 
-from .conftest import DAY
-from .test_list import page_made_elsewhere, pay, resolve
+from .conftest import DAY, HOUR
+from .test_list import page_made_elsewhere, pay, resolve, status
 from .test_report import typed
 
 
@@ -109,6 +111,84 @@ def test_a_payment_that_differs_is_named_once_by_both_runs(books, superuser):
     assert (row.kind, row.subject) == ("amount_differs", id)
     resolve(row)
     assert books.reconcile("balance").rows == []
+
+
+def test_what_changed_since_it_was_resolved_is_named(books, superuser):
+    (id,) = books.paid(1)
+    superuser.execute("UPDATE payments SET amount_captured = 1 WHERE id = %s", (id,))
+    (row,) = books.reconcile().rows
+    resolve(row)
+    books.later(5 * HOUR)
+    books.reconcile()
+    superuser.execute("UPDATE payments SET amount_captured = 500 WHERE id = %s", (id,))
+    books.later(DAY)
+
+    (again,) = books.reconcile("balance").rows
+
+    assert (again.kind, again.payment_id, again.ours["amount"]) == ("amount_differs", id, 500)
+
+
+@pytest.mark.parametrize("job", ["reconcile", "balance"])
+def test_money_that_came_and_went_is_told_to_nobody(books, job):
+    (id,) = books.paid(1)
+    for payment_id in (id, None):
+        intent = pay(books, page_made_elsewhere(books, payment_id))
+        books.stripe.post("refunds", payment_intent=intent)
+    books.later(DAY)
+
+    assert [row for row in books.reconcile(job).rows if row.status == "open"] == []
+
+
+def test_the_first_money_of_a_payment_is_no_second_though_no_word_of_it_came(books):
+    """The balance reads it before anybody has asked about the payment."""
+    (id,) = books.open(1)
+    books.pay([id])
+    books.later(DAY)
+
+    assert only_the_balance(books).rows == []
+
+    books.drain()
+    assert books.status([id]) == {"succeeded"}
+
+
+def test_money_for_a_payment_that_was_given_up_is_named_once(books):
+    """The balance cannot tell whose page it was, the hourly run can; one row is enough."""
+    (id,) = books.open(1)
+    books.call("POST", f"payments/{id}/cancel")
+    books.drain()
+    intent = pay(books, page_made_elsewhere(books, id))
+    books.later(DAY)
+    (row,) = only_the_balance(books).rows
+    assert (row.kind, row.subject, row.payment_id) == ("missing_here", intent, id)
+
+    assert [row for row in books.reconcile().rows if row.status == "open"] == []
+    books.stripe.post("refunds", payment_intent=intent)
+    books.reconcile()
+    assert status(books, row) == "fixed"
+
+
+def test_a_refund_of_which_no_word_came_is_named_and_fetched(books):
+    (id,) = books.paid(1)
+    books.stripe.post("refunds", payment_intent=books.intent(id), amount="500")
+    books.later(DAY)
+
+    (row,) = only_the_balance(books).rows
+
+    assert (row.kind, row.payment_id) == ("missing_here", id)
+    books.drain()
+    assert books.read(id)["amount_refunded"] == 500
+    books.reconcile("balance")
+    assert status(books, row) == "fixed"
+
+
+def only_the_balance(books):
+    """Nothing else that is due is done."""
+    with transaction(actor="test:run") as tx:
+        run_id = runs.start(tx, "balance").id
+    while books.found(run_id).run.status == "pending":
+        app.tasks["clock.step"](run_id)
+        books.move(1)
+    return books.found(run_id)
 
 
 def test_a_currency_that_an_operator_has_accepted_differs_in_nothing(books):

@@ -7,6 +7,7 @@ from gateway.kernel.db import transaction
 from gateway.payments import service as payments
 from gateway.processor import lists
 from gateway.processor.types import Unanswered
+from gateway.reconciliation.models import Discrepancy
 
 from .conftest import DAY, HOUR
 from .test_list import page_made_elsewhere, pay, resolve, status
@@ -72,10 +73,14 @@ def test_money_whose_webhook_named_an_unpaid_payment_stays_told(books):
     (charge,) = [row for row in books.reconcile().rows if row.status == "open"]
     assert (charge.kind, charge.subject) == ("duplicate", intent)
     after_the_window(books)
-
     books.reconcile()
-
     assert status(books, charge) == "open"
+
+    books.later(DAY)
+    assert books.reconcile("balance").rows == []
+    books.stripe.post("refunds", payment_intent=intent)
+    books.reconcile()
+    assert status(books, charge) == "fixed"
 
 
 def test_money_of_nobody_that_is_let_go_is_over(books):
@@ -114,13 +119,17 @@ def test_one_that_cannot_be_settled_ends_no_run_and_keeps_no_other_open(books, m
 
 
 @pytest.mark.usefixtures("shared")
-def test_what_could_not_be_given_back_is_told_again(books):
+@pytest.mark.parametrize("seen_to", [False, True])
+def test_what_could_not_be_given_back_is_told_again(books, seen_to):
     (id,) = books.paid(1)
     intent = pay(books, page_made_elsewhere(books, id))
     (first,) = books.reconcile().rows
+    after_the_window(books)
     refund = books.stripe.post("refunds", payment_intent=intent)
+    if seen_to:
+        resolve(first)
     books.reconcile()
-    assert status(books, first) == "fixed"
+    assert status(books, first) == ("resolved" if seen_to else "fixed")
     after_the_window(books)
 
     books.stripe.lever("POST", f"refunds/{refund['id']}", status="failed")
@@ -135,6 +144,68 @@ def test_what_could_not_be_given_back_is_told_again(books):
     books.reconcile()
     assert status(books, again) == "fixed"
     assert books.reconcile("balance").rows == []
+
+
+def test_an_open_row_of_the_balance_tells_how_it_is_now(books):
+    (id,) = books.paid(1)
+    intent = pay(books, page_made_elsewhere(books, id))
+    books.later(DAY)
+    (row,) = books.reconcile("balance").rows
+    books.stripe.post("refunds", payment_intent=intent, amount=500)
+
+    assert books.reconcile().rows == []
+
+    shown = books.call("GET", f"discrepancies/{row.id}")
+    assert (shown["status"], shown["theirs"]["refunded"]) == ("open", 500)
+
+
+def test_a_resolved_page_is_not_new_because_a_card_was_declined_there(books):
+    (id,) = books.paid(1)
+    second = page_made_elsewhere(books, id)
+    (page,) = books.reconcile().rows
+    resolve(page)
+
+    books.stripe.pay(second["url"], DECLINED)
+
+    assert books.reconcile().rows == []
+
+
+def test_rows_of_other_business_close_once_the_account_is_known_to_have_some(books, monkeypatch):
+    books.paid(1)
+    stray = pay(books, page_made_elsewhere(books))
+    asked = []
+    real = lists.intent
+    monkeypatch.setattr(lists, "intent", lambda intent: asked.append(intent) or real(intent))
+    (row,) = books.reconcile().rows
+    assert asked == []  # its page has just told it
+    after_the_window(books)
+    assert asked == [stray]
+    monkeypatch.setenv("GATEWAY_STRIPE_SHARED", "true")
+    forget()
+
+    books.reconcile()
+
+    with transaction(actor="test:look") as tx:
+        closed = tx.get_one(Discrepancy, row.id)
+    assert (closed.status, closed.how) == ("fixed", "It is of the account's other business.")
+
+
+def test_no_more_than_so_many_are_asked_about_the_newest_first(books, monkeypatch):
+    books.paid(1)
+    strays = [pay(books, page_made_elsewhere(books)) for _ in range(5)]
+    rows = {row.subject: row for row in books.reconcile().rows}
+    after_the_window(books)
+    for intent in strays:
+        books.stripe.post("refunds", payment_intent=intent)
+    monkeypatch.setattr("workers.reconciliation.MOST_TOLD", 2)
+    monkeypatch.setattr("workers.reconciliation.SINGLES_PER_STEP", 1)
+
+    read = books.reconcile().run.params["read"]
+
+    in_order = [row.subject for row in sorted(rows.values(), key=lambda row: row.id)]
+    assert read["told"] == 2
+    states = [status(books, rows[intent]) for intent in in_order]
+    assert states == ["open", "open", "open", "fixed", "fixed"]
 
 
 def test_an_open_row_tells_how_it_is_now(books):

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from gateway.kernel.crashpoints import arm
-from gateway.kernel.db import transaction
+from gateway.kernel.db import now, transaction
 from gateway.kernel.runs import Run
 from gateway.payments.models import Payment
 from gateway.processor import client, lists, pace
-from gateway.processor.types import Unanswered
+from gateway.processor.types import Refused, Unanswered
 from gateway.reconciliation import service, subjects
 from gateway.reconciliation.subjects import WITH_A_RUN
 from gateway.settlement import apply as settlement
@@ -117,6 +117,32 @@ def test_one_that_cannot_be_written_down_keeps_no_other_from_being_compared(book
     assert (found.run.status, found.run.covers_until) == ("succeeded", found.run.created_at)
     assert "Not every payment had an answer" in found.run.error
     assert {row.payment_id for row in found.of("state_differs")} == {ids[0], ids[2]}
+
+
+@pytest.mark.parametrize("fault", ["of ours", "a refusal"])
+def test_a_run_that_is_tried_whenever_it_is_due_ends_in_time(books, monkeypatch, fault):
+    """As the relay has it tried: with each wait that the run was given."""
+    (id,) = books.paid(1, capture_method="manual")
+    books.later(2 * DAY)
+    books.reconcile()
+    books.stripe.post(f"payment_intents/{books.intent(id)}/capture")
+
+    def broken(*_):
+        raise ValueError("not foreseen") if fault == "of ours" else Refused("http_400", "no")
+
+    if fault == "of ours":
+        monkeypatch.setattr(settlement, "apply", broken)
+    else:
+        monkeypatch.setattr(client, "fetch_session", broken)
+    run_id = begun(books)
+    while (run := books.found(run_id).run).status == "pending":
+        app.tasks["clock.step"](run_id)
+        with transaction(actor="test:look") as tx:
+            wait = (tx.get_one(Run, run_id).due_at or now(tx)) - now(tx)
+        books.move(max(0.0, wait.total_seconds()))
+
+    assert run.status == "succeeded"
+    assert run.finished_at - run.created_at < timedelta(minutes=25)
 
 
 def test_very_many_are_left_to_the_polls_by_and_by_and_a_fault_in_that_costs_a_try(
