@@ -69,6 +69,33 @@ def test_a_crash_in_reconciliation_ends_with_every_payment_looked_at(stage, unhe
     assert {"reconcile begun", "reconcile believed", "reconcile page read"} <= set(names)
 
 
+def test_a_crash_while_it_is_asked_again_ends_with_the_row_closed_once(
+    stage, unheard, stripe_on_stage
+):
+    """Money of nobody here, of which somebody was told, and which was let go at Stripe."""
+
+    def prepare(world):
+        play(world)
+        ((intent,),) = outcome.rows(
+            "SELECT stripe_intent_id FROM payments WHERE order_reference = 'order-1'"
+        )
+        stray = stripe_on_stage.lever("POST", f"objects/{intent}/copies", metadata={})["id"]
+        begin(world, 3600)
+        play(world)
+        opened = outcome.rows("SELECT subject FROM discrepancies WHERE status = 'open'")
+        assert opened == [(stray,)]
+        stripe_on_stage.lever("PATCH", f"objects/{stray}", status="canceled", amount_received=0)
+        world.advance(6 * 3600)
+        begin(world, 3600)
+
+    play = run_of("reconcile", 4)
+    told = stage.scene(prepare, before=unheard)
+    whole, names = stage.sweep(told, play, but=(*NOTHING_NEW, "stripe list", "reconcile page"))
+
+    assert sorted(whole["discrepancies"]) == [("missing_here", "fixed"), ("state_differs", "fixed")]
+    assert "stripe retrieve intent after" in names
+
+
 def test_a_step_that_outlasts_its_lease_does_nothing(stage, unheard):
     stage.sweep(unheard, run_of("reconcile", 3), trouble=stands_still)
 
