@@ -68,8 +68,10 @@ def intents(tx: Session, at: Place, found: Iterable[Intent]) -> None:
             continue
         named = tx.get(Payment, each.payment_id) if each.payment_id else None
         if named is not None and named.stripe_intent_id is None:
-            subjects.add(tx, at.run, {named.id})
-        elif named is not None:
+            subjects.add(tx, at.run, {named.id})  # it may be its own, of which no word came
+            if not _is_told(tx, each.id, Kind.DUPLICATE):  # of another page, where it was paid
+                continue
+        if named is not None:
             words = f"Stripe has money for payment {named.id} a second time: give {each.id} back."
             _bring_up(tx, at, Kind.DUPLICATE, each.id, _of_intent(each), words, named)
         elif settings().stripe_shared and not is_id(each.payment_id or "", "pay"):
@@ -174,10 +176,13 @@ def _bring_up(
     if at.dry:
         service.tell(tx, at, [difference])
         return
-    told = discrepancies.hold_newest(tx, subject, *discrepancies.STRAY)
-    is_told = told is not None and told.status == DiscrepancyStatus.OPEN and told.kind != kind
-    if not is_told:  # in other words: what was found out since is whose it is
+    if not _is_told(tx, subject, *(other for other in discrepancies.STRAY if other != kind)):
         discrepancies.bring_up(tx, at.run, difference, payment=payment)
+
+
+def _is_told(tx: Session, subject: str, *kinds: Kind) -> bool:
+    row = discrepancies.hold_newest(tx, subject, *kinds)
+    return row is not None and row.status == DiscrepancyStatus.OPEN
 
 
 def _agree(tx: Session, at: Place, over: list[str], how: str = discrepancies.GONE) -> None:

@@ -237,5 +237,20 @@ def test_a_dry_run_tells_of_it_and_changes_nothing(books):
     assert status(books, page) == "open"
 
 
+def test_a_second_page_paid_for_an_unpaid_payment_is_told_as_it_is(books):
+    (id,) = books.open(1)
+    second = page_made_elsewhere(books, id)
+    books.reconcile()
+    intent = pay(books, second)
+    (charge,) = [row for row in books.reconcile().rows if row.status == "open"]
+    after_the_window(books)
+    assert [each["subject"] for each in told(books)] == [intent]
+
+    books.stripe.post("refunds", payment_intent=intent, amount=500)
+    assert books.reconcile().rows == []
+
+    assert books.call("GET", f"discrepancies/{charge.id}")["theirs"]["refunded"] == 500
+
+
 def told(books):
     return books.reconcile(dry_run=True).run.params["found"]
